@@ -19,7 +19,7 @@ for forbidden in tonic prost waymark-proto waymark-server; do
     refuse waymark-persistence "$forbidden"
 done
 for forbidden in async-nats diesel tonic prost waymark-proto waymark-persistence waymark-server; do
-    refuse waymark-delivery "$forbidden"
+    refuse waymark-transports "$forbidden"
 done
 for crate in waymark-server waymark-cli; do
     refuse "$crate" waymark-testkit

@@ -1,22 +1,26 @@
 #!/bin/sh
-# Makes sure that a library of Python is there with which the tests look at Waymark from outside, in an environment of
-# its own that is made once, and prints the Python that has it.
+# Makes sure that a library of Python is there with which the tests look at Waymark from outside, or a program that comes
+# as one, in an environment of its own that is made once, and prints the Python that has it.
 set -eu
 cd "$(dirname "$0")/.."
 
 library=$1
-module=$library
 case $library in
     aiosmtpd) version=1.4.6 ;;
     feedparser) version=6.0.14 ;;
-    grpcio) version=1.76.0 module=grpc ;;
+    grpcio) version=1.76.0 ;;
+    grpcio-tools) version=1.76.0 ;;
     standardwebhooks) version=1.1.0 ;;
+    typos) version=1.52.0 ;;
     *) echo "the tests use no library $library" >&2; exit 2 ;;
 esac
-place=target/python/$library-$version
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target/python"
+place=$(cd "$target/python" && pwd)/$library-$version
 
 ready() {
-    [ -x "$place/bin/python" ] && "$place/bin/python" -c "import $module" 2>/dev/null
+    [ -x "$place/bin/python" ] &&
+        "$place/bin/python" -c "import importlib.metadata; importlib.metadata.version('$library')" 2>/dev/null
 }
 
 # Made beside its place and then moved there, so that two who make it at once do not meet.
@@ -30,7 +34,6 @@ make() {
     rm -rf "$made"
 }
 
-mkdir -p target/python
 if ! ready; then
     make
     if ! ready && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -43,4 +46,4 @@ if ! ready; then
     echo "    sudo apt-get install -y python3-venv" >&2
     exit 1
 fi
-echo "$PWD/$place/bin/python"
+echo "$place/bin/python"

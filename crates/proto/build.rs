@@ -9,13 +9,13 @@ use prost_types::FileDescriptorSet;
 #[path = "build/shapes.rs"]
 mod shapes;
 
-/// Where the descriptors go in `OUT_DIR`, and where `src/lib.rs` finds them.
+/// The file of the descriptors in `OUT_DIR`, which `src/lib.rs` includes.
 const DESCRIPTORS: &str = "waymark_descriptor.bin";
 
 /// The directory in `OUT_DIR` for the servers; see `src/servers.rs`.
 const SERVERS: &str = "servers";
 
-/// Where the shapes of messages go in `OUT_DIR`; see `src/shape.rs`.
+/// The file of the shapes of messages in `OUT_DIR`; see `src/shape.rs`.
 const SHAPES: &str = "shapes.rs";
 
 /// Messages that servers take or give in part as bytes, and their place in Rust; see `src/encoded.rs`.

@@ -28,11 +28,7 @@ const TERMINATIONS: usize = 40;
 async fn stopped_and_started_again() {
     let mut postgres = Server::start(Durability::Durable);
     let url = fresh_database(&postgres).await;
-    let mut replica = Replica::start(
-        &url,
-        &["commit_patience_ms=1500", "connect_timeout_ms=1000"],
-    )
-    .await;
+    let mut replica = Replica::start(&url, &["commit_patience=1500ms", "connect_timeout=1s"]).await;
     let run = run("database-stopped", &replica);
     for stop in STOPS {
         run.recorder().until_more(120, PATIENCE).await;
@@ -85,9 +81,9 @@ async fn sessions_stand_still() {
     let url = fresh_database(postgres).await;
     let database = url.rsplit('/').next().unwrap().to_owned();
     let settings = [
-        "commit_patience_ms=1500",
-        "statement_timeout_ms=1500",
-        "connect_timeout_ms=1000",
+        "commit_patience=1500ms",
+        "statement_timeout=1500ms",
+        "connect_timeout=1s",
     ];
     let mut replica = Replica::start(&url, &settings).await;
     let run = run("database-standstill", &replica);

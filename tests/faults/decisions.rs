@@ -19,8 +19,8 @@ use crate::{replica::Replica, stage::Place};
 
 const SETTINGS: [&str; 3] = [
     "webhooks_allowed=127.0.0.0/8",
-    "dispatch_lease_ms=500",
-    "dispatch_poll_ms=50",
+    "dispatch_lease=500ms",
+    "dispatch_poll=50ms",
 ];
 
 /// What tells an endpoint when an order turns, and what tells it with one attempt.

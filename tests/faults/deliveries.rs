@@ -1,4 +1,4 @@
-//! What steps set off, while processes that carry it are killed, and shared by two replicas.
+//! What steps set off, while processes that deliver it are killed, and shared by two replicas.
 
 use std::collections::BTreeSet;
 
@@ -21,8 +21,8 @@ const ORDERS: usize = 5;
 
 const SETTINGS: [&str; 3] = [
     "webhooks_allowed=127.0.0.0/8",
-    "dispatch_lease_ms=300",
-    "dispatch_poll_ms=50",
+    "dispatch_lease=300ms",
+    "dispatch_poll=50ms",
 ];
 
 /// Orders that tell an endpoint when they turn, and expire a moment after they were placed.
@@ -81,18 +81,18 @@ fn delivered(hooks: &[Hook]) -> BTreeSet<String> {
     ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until none of the deliveries that are meant is pending any more, and says in which states
+/// Waits until none of the deliveries that are wanted is pending any more, and says in which states
 /// those are.
-async fn settled(clients: &Clients, is_meant: impl Fn(&str) -> bool) -> BTreeSet<DeliveryState> {
+async fn settled(clients: &Clients, is_wanted: impl Fn(&str) -> bool) -> BTreeSet<DeliveryState> {
     loop {
         let request = v1::ListDeliveriesRequest {
             page_size: 1_000,
             ..Default::default()
         };
-        let page = clients.actions().list_deliveries(request).await.unwrap();
+        let page = clients.deliveries().list_deliveries(request).await.unwrap();
         let deliveries = page.into_inner().deliveries;
-        let meant = deliveries.iter().filter(|delivery| is_meant(&delivery.id));
-        let states: BTreeSet<_> = meant.map(v1::Delivery::state).collect();
+        let wanted = deliveries.iter().filter(|delivery| is_wanted(&delivery.id));
+        let states: BTreeSet<_> = wanted.map(v1::Delivery::state).collect();
         if !states.contains(&DeliveryState::Pending) {
             return states;
         }
@@ -117,7 +117,7 @@ async fn kills_lose_no_delivery(backend: Backend) {
         for number in 0..ORDERS {
             expected.insert(turn(&orders, &format!("o{kill}_{number}")).await);
         }
-        // What three kills have met is put aside, which is another test's business.
+        // What three kills have met becomes a dead letter, which is another test's business.
         settled(&replica.clients(), |id| met_by_two_kills.contains(id)).await;
         replica.kill();
         met_by_two_kills = before;
@@ -158,7 +158,7 @@ async fn two_replicas_share_what_is_due_and_one_takes_over() {
     let hooks = receiver.hooks();
     assert_eq!(delivered(&hooks), expected);
     assert_eq!(hooks.len(), expected.len(), "each is sent once");
-    // What is set off after the first has died is carried by the second, wherever it belongs.
+    // What is set off after the first has died is delivered by the second, wherever it belongs.
     first.kill();
     for number in 20..40 {
         expected.insert(turn(&over_second, &format!("t{number}")).await);

@@ -50,7 +50,7 @@ async fn no_acknowledged_step_is_lost_with_a_synchronous_standby() {
 async fn synchronous(round: usize) {
     let began = Instant::now();
     let mut pair = Pair::start("s1", &["synchronous_standby_names=s1"]).await;
-    let settings = ["commit_patience_ms=1500", "connect_timeout_ms=1000"];
+    let settings = ["commit_patience=1500ms", "connect_timeout=1s"];
     let replica = Replica::start(&pair.url(), &settings).await;
     let clients = replica.clients();
     let callers = Callers::start(&clients).await;

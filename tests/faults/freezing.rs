@@ -16,7 +16,7 @@ async fn frozen_again_and_again(backend: Backend, name: &str) {
     let place = Place::fresh(backend).await;
     // With so little kept in memory, watchers go back to the database all the time.
     let settings = [
-        "idle_in_transaction_timeout_ms=400",
+        "idle_in_transaction_timeout=400ms",
         "history_ring_bytes_max=8192",
     ];
     let mut replica = place.serve(&settings).await;

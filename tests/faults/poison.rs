@@ -1,4 +1,4 @@
-//! Work during which the process ends, again and again: it is put aside by name, and the rest goes on.
+//! Work during which the process ends, again and again: it is parked or given up by name, and the rest goes on.
 
 use std::{
     collections::BTreeSet,
@@ -23,8 +23,8 @@ use crate::{replica::Replica, stage::Place};
 
 const SETTINGS: [&str; 3] = [
     "webhooks_allowed=127.0.0.0/8",
-    "dispatch_lease_ms=300",
-    "dispatch_poll_ms=50",
+    "dispatch_lease=300ms",
+    "dispatch_poll=50ms",
 ];
 const PROBLEM: &str = "the service ended three times while this was being delivered";
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -26,7 +26,7 @@ const SLACK: Duration = Duration::from_secs(6);
 async fn one_that_stands_still_does_not_stop_the_other() {
     let postgres = shared_postgres().await;
     let url = fresh_database(postgres).await;
-    let settings = ["idle_in_transaction_timeout_ms=800", "lock_timeout_ms=2000"];
+    let settings = ["idle_in_transaction_timeout=800ms", "lock_timeout=2s"];
     let frozen = Replica::start(&format!("{url}?application_name=frozen"), &settings).await;
     let other = Replica::start(&format!("{url}?application_name=other"), &settings).await;
     // Each client and watcher stays with one of the two.

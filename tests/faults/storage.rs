@@ -135,7 +135,7 @@ async fn create(clients: &Clients, id: &str) -> Result<(), Status> {
 
 async fn find(clients: &Clients, id: &str) -> Result<(), Status> {
     let request = GetOrderRequest {
-        id: id.to_owned(),
+        order_id: id.to_owned(),
         ..GetOrderRequest::default()
     };
     let found = clients.orders().get_order(request).await?.into_inner();

@@ -158,13 +158,13 @@ async fn cutting(to: SocketAddr, cuts: &[usize]) -> (SocketAddr, Arc<AtomicUsize
         while let Ok((client, _)) = listener.accept().await {
             let number = count.fetch_add(1, Ordering::SeqCst);
             let left = cuts.get(number).copied().unwrap_or(usize::MAX);
-            tokio::spawn(carry(client, to, left));
+            tokio::spawn(relay(client, to, left));
         }
     });
     (address, used)
 }
 
-async fn carry(client: TcpStream, to: SocketAddr, mut left: usize) {
+async fn relay(client: TcpStream, to: SocketAddr, mut left: usize) {
     let server = TcpStream::connect(to).await.unwrap();
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());

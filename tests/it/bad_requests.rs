@@ -118,7 +118,7 @@ async fn huge_fields_are_named(backend: Backend) {
     invalid(shop.comment("1", &huge(), "").await, "comment");
     invalid(shop.hold("1", &huge()).await, "reason");
     invalid(shop.take("1", &huge()).await, "transition");
-    invalid(shop.find(&huge()).await, "id");
+    invalid(shop.find(&huge()).await, "order_id");
     invalid(
         shop.add_comment_with(v1::AddCommentRequest {
             request_id: huge(),
@@ -209,7 +209,7 @@ async fn control_characters_are_refused(backend: Backend) {
         let text = format!("a{character}b");
         invalid(shop.comment("1", &text, "").await, "comment");
         invalid(shop.hold("1", &text).await, "reason");
-        invalid(shop.find(&text).await, "id");
+        invalid(shop.find(&text).await, "order_id");
         invalid(shop.take("1", &text).await, "transition");
         let attributes = [("key".to_owned(), text.clone())].into();
         let refusal = refused(

@@ -52,7 +52,7 @@ fn lenient(server: &Server) -> Clients {
 fn get_order(shop: &Shop) -> tonic::Request<GetOrderRequest> {
     tonic::Request::new(GetOrderRequest {
         workflow: shop.workflow(),
-        id: "1".to_owned(),
+        order_id: "1".to_owned(),
         ..Default::default()
     })
 }
@@ -445,7 +445,9 @@ async fn connections_that_cannot_be_accepted_are_logged() {
     }
     let failures = || -> Vec<u128> {
         let lines = server.log().after(before);
-        let said = lines.iter().filter(|l| l.contains("could not be accepted"));
+        let said = lines
+            .iter()
+            .filter(|l| l.contains("connection not accepted"));
         said.map(|line| failures_of(line)).collect()
     };
     // Whoever is there is served meanwhile.

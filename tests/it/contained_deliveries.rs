@@ -23,9 +23,9 @@ const SETTINGS: [&str; 8] = [
     "--set",
     "webhooks_allowed=127.0.0.0/8",
     "--set",
-    "dispatch_lease_ms=500",
+    "dispatch_lease=500ms",
     "--set",
-    "dispatch_poll_ms=50",
+    "dispatch_poll=50ms",
     "--set",
     "deliveries_in_flight_max=4",
 ];
@@ -49,7 +49,7 @@ async fn stage(server: &Server, receiver: &Receiver) -> Shop {
             endpoint: Some(endpoint),
             ..Default::default()
         };
-        clients.actions().create_endpoint(request).await.unwrap();
+        clients.endpoints().create_endpoint(request).await.unwrap();
     }
     let actions = "on_comment: {crm: {webhook: {endpoint: crm}}, erp: {webhook: {endpoint: erp}}}";
     apply(&clients, WORKFLOW, &document(actions)).await
@@ -143,7 +143,7 @@ async fn a_delivery_that_cannot_be_read_stops_no_other(backend: Backend) {
         );
         assert!(dead.due_time.is_none() && dead.attempts.is_empty());
         is_told(&server, id, "cannot be read").await;
-        let listed = clients.actions().list_deliveries(request.clone()).await;
+        let listed = clients.deliveries().list_deliveries(request.clone()).await;
         let listed = listed.unwrap().into_inner().deliveries;
         assert_eq!(listed.len(), 16);
         let listed = listed.iter().find(|delivery| delivery.id == *id).unwrap();
@@ -191,8 +191,8 @@ async fn a_result_that_the_database_refuses_stops_no_other(backend: Backend) {
     let shop = Shop::new(clients.clone(), WORKFLOW);
     switch_on(&clients).await;
     come(&receiver, 2).await;
-    is_told(&server, &poison, "is refused by the database").await;
-    // More than may be under way at once, and than may wait to be noted.
+    is_told(&server, &poison, "refused by the database").await;
+    // More than may be in flight at once, and than may wait to be recorded.
     let mut good = Vec::new();
     for number in 0..20 {
         let id = format!("good-{number}");
@@ -256,7 +256,7 @@ async fn an_attempt_that_panics_is_a_failed_attempt(backend: Backend) {
         (attempt.outcome(), attempt.problem.as_str()),
         (AttemptOutcome::Failed, problem)
     );
-    is_told(&server, &poison, "an attempt did not end well").await;
+    is_told(&server, &poison, "delivery attempt panicked").await;
 
     // It goes on as soon as the fault is gone.
     fs::remove_file(&fault).unwrap();

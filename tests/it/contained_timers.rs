@@ -26,7 +26,7 @@ transitions:
 ";
 
 async fn an_order_that_cannot_be_read_holds_up_no_other(backend: Backend) {
-    let settings = ["--set", "dispatch_poll_ms=50"];
+    let settings = ["--set", "dispatch_poll=50ms"];
     let mut server = Server::start_with(backend, &settings).await;
     let shop = apply(&server.clients(), "w", DOCUMENT).await;
     let good: Vec<String> = (0..12).map(|number| format!("good-{number}")).collect();
@@ -52,7 +52,7 @@ async fn an_order_that_cannot_be_read_holds_up_no_other(backend: Backend) {
         }
     }
     let named = |line: &str| {
-        let is_it = line.contains("an order that is due cannot be read");
+        let is_it = line.contains("due order unreadable");
         (is_it && line.contains("spoilt") && line.contains("body")).then_some(())
     };
     let told = server.log().find(0, Duration::from_secs(5), named).await;
@@ -60,7 +60,7 @@ async fn an_order_that_cannot_be_read_holds_up_no_other(backend: Backend) {
 }
 
 async fn a_timer_that_cannot_be_put_off_keeps_no_other(backend: Backend) {
-    let settings = ["--set", "dispatch_poll_ms=50"];
+    let settings = ["--set", "dispatch_poll=50ms"];
     let mut server = Server::start_with(backend, &settings).await;
     let shop = apply(&server.clients(), "w", DOCUMENT).await;
     let spoilt: Vec<String> = (0..5).map(|number| format!("spoilt-{number}")).collect();
@@ -89,13 +89,13 @@ async fn a_timer_that_cannot_be_put_off_keeps_no_other(backend: Backend) {
     server.restart().await;
     let shop = shop.over(server.clients());
     let patience = Duration::from_secs(10);
-    let pauses = |line: &str| line.contains("; it pauses");
+    let pauses = |line: &str| line.contains("timer paused");
     for id in &spoilt {
         let told = |line: &str| (line.contains(id) && pauses(line)).then_some(());
         let told = server.log().find(0, patience, told).await;
         assert!(told.is_some(), "{id} pauses");
     }
-    let refused = |line: &str| line.contains("kept") && line.contains("cannot be put off");
+    let refused = |line: &str| line.contains("kept") && line.contains("timer pause refused");
     let told = |line: &str| refused(line).then_some(());
     assert!(server.log().find(0, patience, told).await.is_some());
     let started = Instant::now();

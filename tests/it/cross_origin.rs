@@ -28,7 +28,7 @@ async fn start(backend: Backend, origins: &str) -> Server {
 fn get(shop: &Shop, id: &str) -> v1::GetOrderRequest {
     v1::GetOrderRequest {
         workflow: shop.workflow(),
-        id: id.into(),
+        order_id: id.into(),
         ..Default::default()
     }
 }

@@ -148,7 +148,7 @@ async fn a_new_file_is_told_with_its_preset() {
         // Without a preset there is no default workflow either.
         let count = if preset == "none" { 2 } else { 1 };
         assert_eq!(said.len(), count, "{said:?}");
-        for word in [file.to_str().unwrap(), preset, "made a new database"] {
+        for word in [file.to_str().unwrap(), preset, "database created"] {
             assert!(said[0].contains(word), "{word}: {}", said[0]);
         }
         let again = ["--set", "create_database=false"];

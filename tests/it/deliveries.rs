@@ -37,9 +37,9 @@ const SETTINGS: [&str; 6] = [
     "--set",
     "webhooks_allowed=127.0.0.0/8",
     "--set",
-    "dispatch_lease_ms=500",
+    "dispatch_lease=500ms",
     "--set",
-    "dispatch_poll_ms=50",
+    "dispatch_poll=50ms",
 ];
 
 /// A server whose webhooks may reach this machine.
@@ -196,7 +196,7 @@ async fn an_endpoint_that_is_gone_is_switched_off(backend: Backend) {
         update_mask: Some(waymark_tests::shop::mask(&["active"])),
         ..Default::default()
     };
-    clients.actions().update_endpoint(request).await.unwrap();
+    clients.endpoints().update_endpoint(request).await.unwrap();
     receiver.until(2).await;
     until(server, &id, DeliveryState::Succeeded).await;
 }
@@ -352,7 +352,7 @@ async fn what_is_old_and_done_with_is_removed(backend: Backend) {
     let get = async |id: &String| {
         let delivery_id = id.clone();
         let request = v1::GetDeliveryRequest { delivery_id };
-        server.clients().actions().get_delivery(request).await
+        server.clients().deliveries().get_delivery(request).await
     };
     let mut found = get(taken).await;
     for _ in 0..10_000 {

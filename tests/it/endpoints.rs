@@ -48,13 +48,13 @@ async fn create(
     clients: &Clients,
     request: v1::CreateEndpointRequest,
 ) -> Result<v1::CreateEndpointResponse, Status> {
-    let answer = clients.actions().create_endpoint(request).await;
+    let answer = clients.endpoints().create_endpoint(request).await;
     answer.map(Response::into_inner)
 }
 
 async fn get(clients: &Clients, code: &str) -> Result<v1::Endpoint, Status> {
     let request = v1::GetEndpointRequest { code: code.into() };
-    let answer = clients.actions().get_endpoint(request).await;
+    let answer = clients.endpoints().get_endpoint(request).await;
     answer.map(|answer| answer.into_inner().endpoint.unwrap())
 }
 
@@ -68,7 +68,7 @@ async fn update(
         update_mask: (!paths.is_empty()).then(|| mask(paths)),
         ..Default::default()
     };
-    let answer = clients.actions().update_endpoint(request).await;
+    let answer = clients.endpoints().update_endpoint(request).await;
     answer.map(|answer| answer.into_inner().endpoint.unwrap())
 }
 
@@ -90,7 +90,7 @@ async fn rotate(
     clients: &Clients,
     request: v1::RotateEndpointSecretRequest,
 ) -> Result<v1::RotateEndpointSecretResponse, Status> {
-    let answer = clients.actions().rotate_endpoint_secret(request).await;
+    let answer = clients.endpoints().rotate_endpoint_secret(request).await;
     answer.map(Response::into_inner)
 }
 
@@ -160,10 +160,10 @@ async fn an_endpoint_is_created_changed_and_deleted(backend: Backend) {
         etag: created.etag,
         ..deletion(&code)
     };
-    let stale = world.actions().delete_endpoint(stale).await;
+    let stale = world.endpoints().delete_endpoint(stale).await;
     refused(stale, Code::Aborted, "VERSION_MISMATCH");
     let deleted = world
-        .actions()
+        .endpoints()
         .delete_endpoint(deletion(&code))
         .await
         .unwrap();
@@ -178,7 +178,7 @@ async fn an_endpoint_is_created_changed_and_deleted(backend: Backend) {
         update(&world, endpoint(&code), &[]).await.map(drop),
         rotate(&world, rotation(&code)).await.map(drop),
         world
-            .actions()
+            .endpoints()
             .delete_endpoint(deletion(&code))
             .await
             .map(drop),
@@ -202,7 +202,7 @@ async fn endpoints_are_listed(backend: Backend) {
     };
     let mut found = Vec::new();
     loop {
-        let page = world.actions().list_endpoints(request.clone()).await;
+        let page = world.endpoints().list_endpoints(request.clone()).await;
         let page = page.unwrap().into_inner();
         assert!(page.endpoints.len() <= 2);
         found.extend(page.endpoints.into_iter().map(|endpoint| endpoint.code));
@@ -334,13 +334,13 @@ async fn calls_about_endpoints_are_replayed(backend: Backend) {
         ..Default::default()
     };
     let changed = world
-        .actions()
+        .endpoints()
         .update_endpoint(change.clone())
         .await
         .unwrap()
         .into_inner();
     let again = world
-        .actions()
+        .endpoints()
         .update_endpoint(change)
         .await
         .unwrap()
@@ -352,7 +352,7 @@ async fn calls_about_endpoints_are_replayed(backend: Backend) {
     };
     for replayed in [false, true] {
         let deleted = world
-            .actions()
+            .endpoints()
             .delete_endpoint(delete.clone())
             .await
             .unwrap();
@@ -394,7 +394,7 @@ async fn changes_of_endpoints_are_rehearsed(backend: Backend) {
         validate_only: true,
         ..deletion(&code)
     };
-    world.actions().delete_endpoint(rehearsed).await.unwrap();
+    world.endpoints().delete_endpoint(rehearsed).await.unwrap();
     assert_eq!(get(&world, &code).await.unwrap(), before);
 }
 
@@ -418,7 +418,7 @@ async fn an_endpoint_in_use_is_not_deleted(backend: Backend) {
     let workflow = world::fresh_code();
     let shop = world::apply(&world, &workflow, &sends).await;
     shop.place("1", &[("1", "1")]).await;
-    let delete = async || world.actions().delete_endpoint(deletion(&code)).await;
+    let delete = async || world.endpoints().delete_endpoint(deletion(&code)).await;
     let refusal = refused(delete().await, Code::FailedPrecondition, "ENDPOINT_IN_USE");
     let action = format!("{workflow}/create.tell");
     assert_eq!(
@@ -443,7 +443,7 @@ async fn an_endpoint_in_use_is_not_deleted(backend: Backend) {
         reason: "the endpoint goes".into(),
         ..Default::default()
     };
-    world.actions().skip_delivery(skip).await.unwrap();
+    world.deliveries().skip_delivery(skip).await.unwrap();
     delete().await.unwrap();
 }
 

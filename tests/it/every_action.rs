@@ -103,8 +103,8 @@ transitions:
 async fn server(backend: Backend, settings: &[String]) -> Server {
     let usual = [
         "webhooks_allowed=127.0.0.0/8",
-        "dispatch_lease_ms=500",
-        "dispatch_poll_ms=50",
+        "dispatch_lease=500ms",
+        "dispatch_poll=50ms",
     ];
     let settings = settings.iter().map(String::as_str);
     let arguments: Vec<&str> = usual

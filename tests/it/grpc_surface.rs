@@ -15,8 +15,9 @@ on_each_database!(
     a_browser_may_call,
 );
 
-const SERVICES: [&str; 8] = [
-    "waymark.v1.ActionService",
+const SERVICES: [&str; 9] = [
+    "waymark.v1.DeliveryService",
+    "waymark.v1.EndpointService",
     "waymark.v1.HistoryService",
     "waymark.v1.OrderService",
     "waymark.v1.StateService",
@@ -152,7 +153,7 @@ async fn a_browser_may_call(backend: Backend) {
     let get = |id: &str| {
         v1::GetOrderRequest {
             workflow: shop.workflow(),
-            id: id.into(),
+            order_id: id.into(),
             ..Default::default()
         }
         .encode_to_vec()

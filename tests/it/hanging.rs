@@ -56,8 +56,8 @@ async fn arrival(shop: &Shop, receiver: &Receiver, id: &str, target: &str) -> Du
 async fn however_many_targets_hang_good_ones_are_reached(backend: Backend) {
     let settings = [
         "webhooks_allowed=127.0.0.0/8",
-        "dispatch_lease_ms=500",
-        "dispatch_poll_ms=50",
+        "dispatch_lease=500ms",
+        "dispatch_poll=50ms",
         "deliveries_in_flight_max=4",
     ];
     let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();

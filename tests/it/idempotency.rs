@@ -381,7 +381,7 @@ async fn ids_of_definitions_end_with_their_workflow(backend: Backend) {
 async fn old_ids_of_definitions_are_new_again(backend: Backend) {
     let keep = ["--set", "requests_keep_days=1"];
     // Who is killed leaves its partitions to the next one soon.
-    let lease = ["--set", "dispatch_lease_ms=500"];
+    let lease = ["--set", "dispatch_lease=500ms"];
     let mut server = Server::start_with(backend, &[keep, lease].concat()).await;
     let shop = world::apply(&server.clients(), &world::fresh_code(), bench::DOCUMENT).await;
     let create = |code: &str, request_id: &str| v1::CreateStatusRequest {

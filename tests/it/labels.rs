@@ -20,7 +20,7 @@ async fn labels_fall_back_from_view_to_view(backend: Backend) {
     let label = async |id: &str, store_view: &str| {
         let request = v1::GetOrderRequest {
             workflow: shop.workflow(),
-            id: id.into(),
+            order_id: id.into(),
             store_view: store_view.into(),
         };
         shop.orders()

@@ -56,7 +56,7 @@ async fn shop(world: &World) -> Shop {
             endpoint: Some(endpoint),
             ..Default::default()
         };
-        world.actions().create_endpoint(request).await.unwrap();
+        world.endpoints().create_endpoint(request).await.unwrap();
     }
     world::apply(world, &code, &DOCUMENT.replace("{endpoint}", &endpoint)).await
 }
@@ -94,7 +94,7 @@ async fn list(
     shop: &Shop,
     request: v1::ListDeliveriesRequest,
 ) -> Result<v1::ListDeliveriesResponse, Status> {
-    let answer = shop.actions().list_deliveries(request).await;
+    let answer = shop.deliveries().list_deliveries(request).await;
     answer.map(Response::into_inner)
 }
 
@@ -108,7 +108,7 @@ async fn get(shop: &Shop, id: &str) -> Result<v1::Delivery, Status> {
     let request = v1::GetDeliveryRequest {
         delivery_id: id.into(),
     };
-    let answer = shop.actions().get_delivery(request).await;
+    let answer = shop.deliveries().get_delivery(request).await;
     answer.map(|answer| answer.into_inner().delivery.unwrap())
 }
 
@@ -296,7 +296,7 @@ async fn a_delivery_is_skipped_and_retried(backend: Backend) {
     let shop = shop(&world).await;
     shop.place("1", &[("1", "1")]).await;
     let id = listed(&shop, of_orders(&shop, &["1"])).await.remove(0).id;
-    let skipped = shop.actions().skip_delivery(skip(&id)).await.unwrap();
+    let skipped = shop.deliveries().skip_delivery(skip(&id)).await.unwrap();
     let skipped = skipped.into_inner().delivery.unwrap();
     assert_eq!(
         (skipped.state(), skipped.problem.as_str(), skipped.due_time),
@@ -306,7 +306,7 @@ async fn a_delivery_is_skipped_and_retried(backend: Backend) {
         reason: "another".into(),
         ..skip(&id)
     };
-    let again = shop.actions().skip_delivery(again).await.unwrap();
+    let again = shop.deliveries().skip_delivery(again).await.unwrap();
     assert_eq!(again.into_inner().delivery, Some(skipped.clone()));
     let shown = v1::Delivery {
         decisions: Vec::new(),
@@ -314,7 +314,7 @@ async fn a_delivery_is_skipped_and_retried(backend: Backend) {
     };
     assert_eq!(shown, skipped);
 
-    let retried = shop.actions().retry_delivery(retry(&id)).await.unwrap();
+    let retried = shop.deliveries().retry_delivery(retry(&id)).await.unwrap();
     let retried = retried.into_inner().delivery.unwrap();
     assert_eq!(
         (retried.state(), retried.problem.as_str()),
@@ -330,9 +330,9 @@ async fn a_delivery_is_skipped_and_retried(backend: Backend) {
         let found = get(&shop, id).await;
         let refusal = refused(found, Code::NotFound, "DELIVERY_NOT_FOUND");
         assert_eq!(refusal.metadata["delivery"], id);
-        let retried = shop.actions().retry_delivery(retry(id)).await;
+        let retried = shop.deliveries().retry_delivery(retry(id)).await;
         refused(retried, Code::NotFound, "DELIVERY_NOT_FOUND");
-        let skipped = shop.actions().skip_delivery(skip(id)).await;
+        let skipped = shop.deliveries().skip_delivery(skip(id)).await;
         refused(skipped, Code::NotFound, "DELIVERY_NOT_FOUND");
     }
 }
@@ -348,7 +348,7 @@ async fn many_deliveries_are_retried(backend: Backend) {
         ..Default::default()
     };
     for delivery in listed(&shop, everything).await {
-        shop.actions()
+        shop.deliveries()
             .skip_delivery(skip(&delivery.id))
             .await
             .unwrap();
@@ -359,7 +359,7 @@ async fn many_deliveries_are_retried(backend: Backend) {
             filter: Some(filter),
             ..Default::default()
         };
-        let answer = shop.actions().retry_deliveries(request).await.unwrap();
+        let answer = shop.deliveries().retry_deliveries(request).await.unwrap();
         answer.into_inner().retried
     };
     // Without states, dead ones only.
@@ -387,18 +387,26 @@ async fn decisions_are_replayed(backend: Backend) {
         request_id: name("skip"),
         ..skip(&id)
     };
-    let first = shop.actions().skip_delivery(request.clone()).await.unwrap();
+    let first = shop
+        .deliveries()
+        .skip_delivery(request.clone())
+        .await
+        .unwrap();
     let first = first.into_inner();
     assert!(!first.replayed);
     let retried = v1::RetryDeliveryRequest {
         request_id: name("retry"),
         ..retry(&id)
     };
-    shop.actions()
+    shop.deliveries()
         .retry_delivery(retried.clone())
         .await
         .unwrap();
-    let again = shop.actions().skip_delivery(request.clone()).await.unwrap();
+    let again = shop
+        .deliveries()
+        .skip_delivery(request.clone())
+        .await
+        .unwrap();
     let expected = v1::SkipDeliveryResponse {
         replayed: true,
         ..first
@@ -408,13 +416,13 @@ async fn decisions_are_replayed(backend: Backend) {
         get(&shop, &id).await.unwrap().state(),
         DeliveryState::Pending
     );
-    let again = shop.actions().retry_delivery(retried).await.unwrap();
+    let again = shop.deliveries().retry_delivery(retried).await.unwrap();
     assert!(again.into_inner().replayed);
     let other = v1::SkipDeliveryRequest {
         reason: "another".into(),
         ..request
     };
-    let other = shop.actions().skip_delivery(other).await;
+    let other = shop.deliveries().skip_delivery(other).await;
     refused(other, Code::AlreadyExists, "REQUEST_ID_REUSED");
 
     let all = v1::RetryDeliveriesRequest {
@@ -426,9 +434,13 @@ async fn decisions_are_replayed(backend: Backend) {
         request_id: name("all"),
         ..Default::default()
     };
-    shop.actions().skip_delivery(skip(&id)).await.unwrap();
+    shop.deliveries().skip_delivery(skip(&id)).await.unwrap();
     for (replayed, round) in [(false, 0), (true, 1)] {
-        let answer = shop.actions().retry_deliveries(all.clone()).await.unwrap();
+        let answer = shop
+            .deliveries()
+            .retry_deliveries(all.clone())
+            .await
+            .unwrap();
         let expected = v1::RetryDeliveriesResponse {
             retried: 1,
             replayed,
@@ -449,7 +461,7 @@ async fn decisions_are_rehearsed(backend: Backend) {
     };
     for _ in 0..2 {
         let answer = shop
-            .actions()
+            .deliveries()
             .skip_delivery(rehearsed.clone())
             .await
             .unwrap();
@@ -461,7 +473,7 @@ async fn decisions_are_rehearsed(backend: Backend) {
         get(&shop, &id).await.unwrap().state(),
         DeliveryState::Pending
     );
-    shop.actions().skip_delivery(skip(&id)).await.unwrap();
+    shop.deliveries().skip_delivery(skip(&id)).await.unwrap();
     let all = v1::RetryDeliveriesRequest {
         workflows: vec![shop.workflow()],
         filter: Some(v1::DeliveryFilter {
@@ -472,7 +484,11 @@ async fn decisions_are_rehearsed(backend: Backend) {
         ..Default::default()
     };
     for _ in 0..2 {
-        let answer = shop.actions().retry_deliveries(all.clone()).await.unwrap();
+        let answer = shop
+            .deliveries()
+            .retry_deliveries(all.clone())
+            .await
+            .unwrap();
         assert_eq!(answer.into_inner().retried, 1);
     }
     assert_eq!(
@@ -507,10 +523,10 @@ async fn who_decided_is_shown(backend: Backend) {
         }),
         ..Default::default()
     };
-    shop.actions().skip_delivery(skip.clone()).await.unwrap();
-    shop.actions().retry_delivery(retry).await.unwrap();
-    shop.actions().retry_deliveries(retry_all).await.unwrap();
-    let answer = shop.actions().skip_delivery(skip).await.unwrap();
+    shop.deliveries().skip_delivery(skip.clone()).await.unwrap();
+    shop.deliveries().retry_delivery(retry).await.unwrap();
+    shop.deliveries().retry_deliveries(retry_all).await.unwrap();
+    let answer = shop.deliveries().skip_delivery(skip).await.unwrap();
     assert_eq!(answer.into_inner().delivery.unwrap().decisions, []);
 
     let delivery = get(&shop, &id).await.unwrap();
@@ -562,7 +578,7 @@ async fn wrong_requests_are_refused(backend: Backend) {
         delivery_id: "0-1-0".into(),
         ..Default::default()
     };
-    invalid(shop.actions().skip_delivery(silent).await, "reason");
+    invalid(shop.deliveries().skip_delivery(silent).await, "reason");
     let succeeded = v1::RetryDeliveriesRequest {
         filter: Some(v1::DeliveryFilter {
             states: vec![DeliveryState::Succeeded.into()],
@@ -570,6 +586,6 @@ async fn wrong_requests_are_refused(backend: Backend) {
         }),
         ..Default::default()
     };
-    let answer = shop.actions().retry_deliveries(succeeded).await;
+    let answer = shop.deliveries().retry_deliveries(succeeded).await;
     invalid(answer, "filter.states[0]");
 }

@@ -71,8 +71,8 @@ async fn server(backend: Backend, smtp_port: u16, poll_ms: u32) -> Server {
         "mail_custom1=Custom Email 1 <one@shop.example>",
         "mail_custom2=Custom Email 2 <two@shop.example>",
         "feeds_listen=127.0.0.1:0",
-        &format!("dispatch_lease_ms={}", 10 * poll_ms),
-        &format!("dispatch_poll_ms={poll_ms}"),
+        &format!("dispatch_lease={}ms", 10 * poll_ms),
+        &format!("dispatch_poll={poll_ms}ms"),
     ];
     let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();
     Server::start_with(backend, &arguments).await
@@ -370,7 +370,7 @@ async fn a_test_sends_to_those_whom_the_server_takes(backend: Backend) {
         action: "comment.mail".into(),
         ..Default::default()
     };
-    let answer = post.shop.actions().test_action(request).await.unwrap();
+    let answer = post.shop.workflows().test_action(request).await.unwrap();
     let tested = answer.into_inner().deliveries;
     let told: Vec<_> = tested
         .iter()

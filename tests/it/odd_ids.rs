@@ -214,8 +214,8 @@ async fn an_id_arrives_outside_as_it_is(backend: Backend) {
         &format!("nats_servers={}", nats.address()),
         "webhooks_allowed=127.0.0.0/8",
         "feeds_listen=127.0.0.1:0",
-        "dispatch_lease_ms=500",
-        "dispatch_poll_ms=50",
+        "dispatch_lease=500ms",
+        "dispatch_poll=50ms",
     ];
     let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();
     let server = Server::start_with(backend, &arguments).await;
@@ -308,7 +308,7 @@ async fn deliveries(shop: &Shop, id: &str) -> Vec<v1::Delivery> {
         }),
         ..Default::default()
     };
-    let answer = shop.actions().list_deliveries(request).await.unwrap();
+    let answer = shop.deliveries().list_deliveries(request).await.unwrap();
     answer.into_inner().deliveries
 }
 

@@ -60,7 +60,7 @@ async fn two_payments_with_one_id_at_once_are_one(backend: Backend) {
         "--set",
         "webhooks_allowed=127.0.0.0/8",
         "--set",
-        "dispatch_poll_ms=50",
+        "dispatch_poll=50ms",
     ];
     let server = Server::start_with(backend, &arguments).await;
     let (one, other) = (server.clients(), server.clients());
@@ -138,9 +138,9 @@ async fn timers_go_by_no_time_zone(backend: Backend) {
 async fn timers_in(backend: Backend, zone: &str) {
     let arguments = [
         "--set",
-        "dispatch_lease_ms=500",
+        "dispatch_lease=500ms",
         "--set",
-        "dispatch_poll_ms=50",
+        "dispatch_poll=50ms",
     ];
     let server = Server::start_in_zone(backend, &arguments, zone).await;
     let shop = apply(&server.clients(), "w", WAITING).await;

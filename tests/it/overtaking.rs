@@ -63,7 +63,7 @@ async fn a_locked_partition_holds_up_no_other_order() {
     let settings = [
         "committers=8",
         "write_connections_max=9",
-        "commit_patience_ms=60000",
+        "commit_patience=1m",
     ];
     let arguments = settings.iter().flat_map(|it| ["--set", it]);
     let arguments: Vec<&str> = arguments.collect();

@@ -198,11 +198,7 @@ async fn until_waiting(client: &Client) {
 /// Who comes behind a batch that waits for its locks has no more patience than who came first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_behind_a_locked_batch_waits_no_longer_than_the_batch() {
-    let (server, shop) = start(
-        Backend::Postgres,
-        &["committers=1", "commit_patience_ms=6000"],
-    )
-    .await;
+    let (server, shop) = start(Backend::Postgres, &["committers=1", "commit_patience=6s"]).await;
     let stranger = lock_all(&server).await;
     let first = shop.clone();
     let first = tokio::spawn(async move { first.comment("o0", "x", "").await });
@@ -219,11 +215,7 @@ async fn a_call_behind_a_locked_batch_waits_no_longer_than_the_batch() {
 /// A server that stops says of each step what became of it, though nobody gets a lock.
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_that_wait_for_a_lock_are_answered_before_the_end() {
-    let settings = [
-        "committers=1",
-        "batch_steps_max=1",
-        "shutdown_deadline_ms=5000",
-    ];
+    let settings = ["committers=1", "batch_steps_max=1", "shutdown_deadline=5s"];
     let (mut server, shop) = start(Backend::Postgres, &settings).await;
     let stranger = lock_all(&server).await;
     let remark = |order: usize| v1::StreamStepsRequest {
@@ -263,7 +255,7 @@ async fn steps_that_wait_for_a_lock_are_answered_before_the_end() {
 /// The same is true of changes, which have their turn one after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_that_wait_for_a_lock_are_answered_before_the_end() {
-    let (mut server, shop) = start(Backend::Postgres, &["shutdown_deadline_ms=5000"]).await;
+    let (mut server, shop) = start(Backend::Postgres, &["shutdown_deadline=5s"]).await;
     let stranger = lock_all(&server).await;
     let changes = ["one", "other"].map(|code| {
         let shop = shop.clone();
@@ -281,7 +273,7 @@ async fn changes_that_wait_for_a_lock_are_answered_before_the_end() {
 /// Who comes behind a change that waits for its locks has no more patience than that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_behind_a_locked_one_waits_no_longer() {
-    let (server, shop) = start(Backend::Postgres, &["commit_patience_ms=6000"]).await;
+    let (server, shop) = start(Backend::Postgres, &["commit_patience=6s"]).await;
     let stranger = lock_all(&server).await;
     let first = shop.clone();
     let first = tokio::spawn(async move { first.create_status(status("one")).await });

@@ -27,7 +27,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 
 async fn start(backend: Backend, allowed: &str) -> Server {
     let allowed = format!("webhooks_allowed={allowed}");
-    let settings = [&allowed, "dispatch_lease_ms=500", "dispatch_poll_ms=50"];
+    let settings = [&allowed, "dispatch_lease=500ms", "dispatch_poll=50ms"];
     let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();
     Server::start_with(backend, &arguments).await
 }

@@ -119,7 +119,7 @@ on_create: {mail: {email: {template: new_order, customer: always}}}
     let told = || {
         let lines = server.log().after(0).into_iter();
         lines
-            .filter(|line| line.contains("mail_templates is gone"))
+            .filter(|line| line.contains("mail template directory missing"))
             .count()
     };
     mail("1").await;
@@ -127,12 +127,18 @@ on_create: {mail: {email: {template: new_order, customer: always}}}
     fs::remove_dir(&templates).unwrap();
     mail("2").await;
     mail("3").await;
-    let gone = |line: &str| line.contains("mail_templates is gone").then_some(());
+    let gone = |line: &str| {
+        line.contains("mail template directory missing")
+            .then_some(())
+    };
     server.log().find(0, PATIENCE, gone).await.unwrap();
     assert_eq!(told(), 1);
     fs::create_dir(&templates).unwrap();
     mail("4").await;
-    let again = |line: &str| line.contains("is there again").then_some(());
+    let again = |line: &str| {
+        line.contains("mail template directory available again")
+            .then_some(())
+    };
     server.log().find(0, PATIENCE, again).await.unwrap();
 }
 

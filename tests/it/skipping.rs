@@ -42,7 +42,7 @@ async fn ask(
     clients: &Clients,
     request: v1::SkipDeliveriesRequest,
 ) -> Result<v1::SkipDeliveriesResponse, Status> {
-    let answer = clients.actions().skip_deliveries(request).await;
+    let answer = clients.deliveries().skip_deliveries(request).await;
     answer.map(Response::into_inner)
 }
 

@@ -206,7 +206,7 @@ async fn a_server_says_what_it_migrates() {
     execute_at(url, &format!("{down}{forget}")).await;
     server.restart().await;
     let told = |line: &str| {
-        let is_told = line.contains("applied a migration") && line.contains("20261130000000");
+        let is_told = line.contains("migration applied") && line.contains("20261130000000");
         is_told.then_some(())
     };
     let found = server.log().find(0, Duration::from_secs(10), told).await;

@@ -147,7 +147,7 @@ async fn deliveries_are_of_workflows_that_are_there(backend: Backend) {
         ..Default::default()
     };
     refused(
-        world.actions().list_deliveries(list).await,
+        world.deliveries().list_deliveries(list).await,
         Code::NotFound,
         "WORKFLOW_NOT_FOUND",
     );
@@ -157,7 +157,7 @@ async fn deliveries_are_of_workflows_that_are_there(backend: Backend) {
         ..Default::default()
     };
     refused(
-        world.actions().retry_deliveries(retry).await,
+        world.deliveries().retry_deliveries(retry).await,
         Code::NotFound,
         "WORKFLOW_NOT_FOUND",
     );
@@ -480,7 +480,10 @@ async fn no_caller_is_the_system(backend: Backend) {
         actor: system(),
         ..Default::default()
     };
-    invalid(shop.actions().retry_deliveries(retry).await, "actor.kind");
+    invalid(
+        shop.deliveries().retry_deliveries(retry).await,
+        "actor.kind",
+    );
     let token = v1::CreateTrackingTokenRequest {
         workflow: shop.workflow(),
         order_id: "1".into(),

@@ -99,7 +99,7 @@ impl Tried {
     }
 
     async fn ask(&self, request: v1::TestActionRequest) -> Result<v1::TestActionResponse, Status> {
-        let answer = self.server.clients().actions().test_action(request).await;
+        let answer = self.server.clients().workflows().test_action(request).await;
         answer.map(Response::into_inner)
     }
 
@@ -173,7 +173,12 @@ async fn what_is_sent_is_sent_once_and_noted_nowhere(backend: Backend) {
         workflows: vec![tried.shop.workflow()],
         ..Default::default()
     };
-    let listed = tried.server.clients().actions().list_deliveries(list).await;
+    let listed = tried
+        .server
+        .clients()
+        .deliveries()
+        .list_deliveries(list)
+        .await;
     assert_eq!(listed.unwrap().into_inner().deliveries, []);
 }
 
@@ -417,7 +422,7 @@ async fn tests_have_a_bound_and_end_with_their_calls(backend: Backend) {
     let clients = server.clients();
     let storm = (0..300).map(|_| {
         let (clients, request) = (clients.clone(), request(Duration::from_secs(2)));
-        async move { clients.actions().test_action(request).await }
+        async move { clients.workflows().test_action(request).await }
     });
     let storm = tokio::spawn(join_all(storm));
     hanging.until(|open| *open == PLACES).await;
@@ -449,7 +454,7 @@ async fn tests_have_a_bound_and_end_with_their_calls(backend: Backend) {
     // A caller that goes away takes its test along.
     let call = tokio::spawn({
         let (clients, request) = (server.clients(), request(Duration::from_mins(1)));
-        async move { clients.actions().test_action(request).await }
+        async move { clients.workflows().test_action(request).await }
     });
     hanging.until(|open| *open == 1).await;
     call.abort();
@@ -457,7 +462,7 @@ async fn tests_have_a_bound_and_end_with_their_calls(backend: Backend) {
     // There is room again, and what is due was never without.
     let mut request = request(Duration::from_mins(1));
     request.get_mut().action = "transition.finish.off".into();
-    let answer = server.clients().actions().test_action(request).await;
+    let answer = server.clients().workflows().test_action(request).await;
     let attempt = only(answer.unwrap().into_inner());
     assert_eq!(attempt.outcome(), AttemptOutcome::Accepted);
 }

@@ -215,7 +215,7 @@ async fn what_was_stored_before_is_noted_and_can_be_mended(backend: Backend) {
         ..Default::default()
     };
     let tried = shop
-        .actions()
+        .workflows()
         .test_action(tried)
         .await
         .unwrap()

@@ -145,9 +145,9 @@ async fn a_new_timer_counts_for_orders_that_wait_already(backend: Backend) {
 async fn what_is_due_while_the_server_is_down_happens_once(backend: Backend) {
     let settings = [
         "--set",
-        "dispatch_lease_ms=300",
+        "dispatch_lease=300ms",
         "--set",
-        "dispatch_poll_ms=50",
+        "dispatch_poll=50ms",
     ];
     let mut server = Server::start_with(backend, &settings).await;
     let shop = apply(&server.clients(), "w", &workflow("1s")).await;

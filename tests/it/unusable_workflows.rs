@@ -272,12 +272,12 @@ async fn stays_unusable(shop: &Shop, rule: &str) {
 
 /// How often a server has said that a workflow cannot be used, up to when it says that it can be again.
 async fn told_until_mended(server: &Server) -> usize {
-    let again = |line: &str| line.contains("a workflow can be used again").then_some(());
+    let again = |line: &str| line.contains("workflow usable again").then_some(());
     let found = server.log().find(0, Duration::from_secs(10), again).await;
     assert!(found.is_some(), "it is told when a workflow is mended");
     let lines = server.log().after(0).into_iter();
     lines
-        .filter(|line| line.contains("a stored workflow cannot be used"))
+        .filter(|line| line.contains("stored workflow unusable"))
         .count()
 }
 

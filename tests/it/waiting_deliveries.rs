@@ -179,7 +179,7 @@ async fn what_has_no_action_any_more_is_given_up_without_its_target(backend: Bac
     comment_often(&shop, ORDERS, TIMES).await;
     let lane = format!("\"webhook.{code}\"");
     let failing = server.log().find(0, Duration::from_secs(30), |line| {
-        let says = line.contains("the target fails again and again") && line.contains(&lane);
+        let says = line.contains("circuit breaker half-open") && line.contains(&lane);
         says.then_some(())
     });
     failing.await.unwrap();
@@ -223,7 +223,7 @@ async fn closed_endpoint(server: &Server, url: String) -> String {
         endpoint: Some(endpoint),
         ..Default::default()
     };
-    let created = server.clients().actions().create_endpoint(request).await;
+    let created = server.clients().endpoints().create_endpoint(request).await;
     created.unwrap();
     code
 }
@@ -306,7 +306,7 @@ on_comment:
         workflows: vec![shop.workflow()],
         ..Default::default()
     };
-    let listed = clients.actions().list_deliveries(request).await.unwrap();
+    let listed = clients.deliveries().list_deliveries(request).await.unwrap();
     let listed = listed.into_inner().deliveries;
     assert_eq!(listed.len(), expected.len());
     for ((id, problem), due_time) in expected.iter().zip(due_times) {

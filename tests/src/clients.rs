@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 use waymark_proto::v1::{
-    action_service_client::ActionServiceClient, history_service_client::HistoryServiceClient,
-    order_service_client::OrderServiceClient, state_service_client::StateServiceClient,
-    status_service_client::StatusServiceClient, tracking_service_client::TrackingServiceClient,
+    delivery_service_client::DeliveryServiceClient, endpoint_service_client::EndpointServiceClient,
+    history_service_client::HistoryServiceClient, order_service_client::OrderServiceClient,
+    state_service_client::StateServiceClient, status_service_client::StatusServiceClient,
+    tracking_service_client::TrackingServiceClient,
     transition_service_client::TransitionServiceClient,
     workflow_service_client::WorkflowServiceClient,
 };
@@ -38,9 +39,14 @@ impl Clients {
         self.channel.clone()
     }
 
-    /// A client of `ActionService`.
-    pub fn actions(&self) -> ActionServiceClient<Channel> {
-        ActionServiceClient::new(self.channel())
+    /// A client of `DeliveryService`.
+    pub fn deliveries(&self) -> DeliveryServiceClient<Channel> {
+        DeliveryServiceClient::new(self.channel())
+    }
+
+    /// A client of `EndpointService`.
+    pub fn endpoints(&self) -> EndpointServiceClient<Channel> {
+        EndpointServiceClient::new(self.channel())
     }
 
     /// A client of `OrderService`.

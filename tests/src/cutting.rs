@@ -47,7 +47,7 @@ impl Cutting {
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (left, answered) = counts.clone();
-                tokio::spawn(carry(client, server, left, answered));
+                tokio::spawn(relay(client, server, left, answered));
             }
         });
         Self {
@@ -80,7 +80,7 @@ impl Drop for Cutting {
     }
 }
 
-async fn carry(
+async fn relay(
     client: TcpStream,
     server: SocketAddr,
     left: Arc<AtomicU32>,

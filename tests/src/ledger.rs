@@ -1,4 +1,4 @@
-//! The ledger of deliveries in short words: an endpoint to send to, and what became of what was sent.
+//! Deliveries in short words: an endpoint to send to, and the outbox.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub async fn create_endpoint(clients: &Clients, code: &str, url: &str) -> Answer
         endpoint: Some(endpoint),
         ..Default::default()
     };
-    let created = clients.actions().create_endpoint(request).await;
+    let created = clients.endpoints().create_endpoint(request).await;
     created.map(|created| created.into_inner().secret)
 }
 
@@ -37,7 +37,7 @@ pub async fn endpoint(clients: &Clients, code: &str) -> v1::Endpoint {
     let request = v1::GetEndpointRequest {
         code: code.to_owned(),
     };
-    let found = clients.actions().get_endpoint(request).await;
+    let found = clients.endpoints().get_endpoint(request).await;
     found
         .expect("the endpoint exists")
         .into_inner()
@@ -60,7 +60,7 @@ pub async fn switch(clients: &Clients, code: &str, active: bool) {
         update_mask: Some(mask(&["active"])),
         ..Default::default()
     };
-    let updated = clients.actions().update_endpoint(request).await;
+    let updated = clients.endpoints().update_endpoint(request).await;
     updated.expect("the endpoint is switched");
 }
 
@@ -73,11 +73,11 @@ pub async fn delete_endpoint(clients: &Clients, code: &str) -> Answer<()> {
         code: code.to_owned(),
         ..Default::default()
     };
-    let deleted = clients.actions().delete_endpoint(request).await;
+    let deleted = clients.endpoints().delete_endpoint(request).await;
     deleted.map(|_| ())
 }
 
-/// Waits until nothing is in the way of deleting an endpoint.
+/// Waits until nothing blocks the deletion of an endpoint.
 ///
 /// # Panics
 /// Panics where it cannot be deleted in time.
@@ -104,7 +104,7 @@ pub async fn to_endpoint(clients: &Clients, code: &str) -> Vec<v1::Delivery> {
     };
     let mut deliveries = Vec::new();
     loop {
-        let page = clients.actions().list_deliveries(request.clone()).await;
+        let page = clients.deliveries().list_deliveries(request.clone()).await;
         let page = page.expect("deliveries are listed").into_inner();
         deliveries.extend(page.deliveries);
         if page.next_page_token.is_empty() {
@@ -119,7 +119,7 @@ pub async fn delivery(clients: &Clients, id: &str) -> v1::Delivery {
     let request = v1::GetDeliveryRequest {
         delivery_id: id.to_owned(),
     };
-    let found = clients.actions().get_delivery(request).await;
+    let found = clients.deliveries().get_delivery(request).await;
     found
         .expect("the delivery exists")
         .into_inner()
@@ -136,7 +136,7 @@ pub async fn until_there(clients: &Clients, id: &str) {
     let request = v1::GetDeliveryRequest {
         delivery_id: id.to_owned(),
     };
-    while let Err(status) = clients.actions().get_delivery(request.clone()).await {
+    while let Err(status) = clients.deliveries().get_delivery(request.clone()).await {
         assert!(Instant::now() < deadline, "it is not there: {status}");
         sleep(Duration::from_millis(5)).await;
     }
@@ -184,7 +184,7 @@ pub async fn retry(clients: &Clients, id: &str) -> Result<v1::Delivery, Status> 
         delivery_id: id.to_owned(),
         ..Default::default()
     };
-    let answer = clients.actions().retry_delivery(request).await;
+    let answer = clients.deliveries().retry_delivery(request).await;
     answer
         .map(Response::into_inner)
         .map(|answer| answer.delivery.expect("a delivery"))
@@ -200,7 +200,7 @@ pub async fn skip(clients: &Clients, id: &str, reason: &str) -> Result<v1::Deliv
         reason: reason.to_owned(),
         ..Default::default()
     };
-    let answer = clients.actions().skip_delivery(request).await;
+    let answer = clients.deliveries().skip_delivery(request).await;
     answer
         .map(Response::into_inner)
         .map(|answer| answer.delivery.expect("a delivery"))

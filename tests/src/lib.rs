@@ -16,6 +16,7 @@
 pub mod attack;
 pub mod backend;
 pub mod binary;
+pub mod book;
 pub mod browser;
 pub mod clients;
 pub mod cutting;
@@ -31,7 +32,6 @@ pub mod process;
 pub mod raw;
 pub mod readme;
 pub mod receiver;
-pub mod recipes;
 pub mod refusal;
 pub mod replay;
 pub mod script;

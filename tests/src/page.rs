@@ -1,6 +1,6 @@
-//! Pages of the documentation: their fenced blocks, each with the heading that it stands under.
+//! Pages of the documentation: their text, their fenced blocks, and those that a test generates.
 
-use std::fs;
+use std::{env, fs};
 
 use crate::binary::workspace;
 
@@ -15,13 +15,35 @@ pub struct Fence {
     pub text: String,
 }
 
-/// The fenced blocks of a page of the workspace, such as `docs/recipes.md`.
+/// The text of a page of the workspace, such as `docs/recipes.md`.
+///
+/// # Panics
+/// Panics where there is no such page.
+pub fn text(path: &str) -> String {
+    let page = fs::read_to_string(workspace().join(path));
+    page.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The fenced blocks of a page.
 ///
 /// # Panics
 /// Panics where there is no such page.
 pub fn read(path: &str) -> Vec<Fence> {
-    let page = fs::read_to_string(workspace().join(path));
-    fences(&page.unwrap_or_else(|error| panic!("{path}: {error}")))
+    fences(&text(path))
+}
+
+/// Holds a generated page against the text that it should have, or writes it where `UPDATE` is set.
+///
+/// # Panics
+/// Panics where the page is another one.
+pub fn check_generated(path: &str, expected: &str) {
+    if env::var_os("UPDATE").is_some() {
+        fs::write(workspace().join(path), expected).expect("the page is written");
+    }
+    assert!(
+        text(path) == expected,
+        "{path} is out of date: run this test with UPDATE=1"
+    );
 }
 
 fn fences(page: &str) -> Vec<Fence> {

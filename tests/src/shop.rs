@@ -94,7 +94,7 @@ impl Shop {
     pub async fn find(&self, id: &str) -> Answer<v1::Order> {
         let request = v1::GetOrderRequest {
             workflow: self.workflow(),
-            id: id.to_owned(),
+            order_id: id.to_owned(),
             ..Default::default()
         };
         self.orders()

@@ -1,4 +1,4 @@
-//! What the command line takes.
+//! The command line.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Plot(Plot),
 }
 
-/// Which rows, and where.
+/// The rows to measure, and the place.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Shorter rounds on smaller databases: all rows in some five minutes.
@@ -40,7 +40,7 @@ pub(crate) struct Run {
     /// Prints the names of the rows instead.
     #[arg(long)]
     pub(crate) list: bool,
-    /// Where the figures are written; `target/bench.json` when all rows are measured.
+    /// The file of the figures; `target/bench.json` when all rows are measured.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
     /// The binary that is measured; the one beside this program if not given.
@@ -51,7 +51,7 @@ pub(crate) struct Run {
     pub(crate) data: Option<PathBuf>,
 }
 
-/// Where figures are.
+/// The place of figures.
 #[derive(Debug, Args)]
 pub(crate) struct Shown {
     /// The figures.
@@ -59,7 +59,7 @@ pub(crate) struct Shown {
     pub(crate) json: PathBuf,
 }
 
-/// Where figures are, and where they are drawn.
+/// The place of figures, and of their drawing.
 #[derive(Debug, Args)]
 pub(crate) struct Plot {
     /// The figures.
@@ -70,31 +70,31 @@ pub(crate) struct Plot {
     pub(crate) svg: PathBuf,
 }
 
-/// What load, and where.
+/// The load, and its servers.
 #[derive(Debug, Args)]
 pub(crate) struct Load {
     /// Address of the server; several times for several replicas, which share the load.
     #[arg(long = "address", required = true)]
     pub(crate) addresses: Vec<SocketAddr>,
-    /// What is asked of it.
+    /// The kind of calls.
     #[arg(long, value_enum, default_value_t = Kind::Unary)]
     pub(crate) kind: Kind,
-    /// How many steps or calls are in flight.
+    /// The number of steps or calls in flight.
     #[arg(long, default_value_t = 64)]
     pub(crate) in_flight: usize,
     /// Steps in a second instead, in flight or not: an open loop.
     #[arg(long, conflicts_with_all = ["kind", "in_flight"])]
     pub(crate) rate: Option<f64>,
-    /// How long it is measured, after a warm-up of a tenth of that.
+    /// The seconds of a measurement, after a warm-up of a tenth of that.
     #[arg(long, default_value_t = 5.0)]
     pub(crate) seconds: f64,
-    /// How many times it is measured.
+    /// The number of measurements.
     #[arg(long, default_value_t = 1)]
     pub(crate) rounds: usize,
-    /// How many orders there are to be; those that are missing are created.
+    /// The number of orders; those that are missing are created.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) orders: usize,
-    /// How many watchers of everything there are meanwhile.
+    /// The number of watchers of everything meanwhile.
     #[arg(long, default_value_t = 0)]
     pub(crate) watchers: usize,
 }

@@ -1,4 +1,4 @@
-//! The clock on the wall: entries carry times of the server, which runs on this machine.
+//! The wall clock: entries carry times of the server, which runs on this machine.
 
 use std::time::{Duration, SystemTime};
 

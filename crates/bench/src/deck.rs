@@ -1,38 +1,11 @@
-//! Which order is moved next: one picked uniformly at random among those that
-//! no step in flight is about, and the way that leads on from where it stands.
+//! The orders that can be moved next: one is picked uniformly at random among those
+//! that no step in flight is about.
 
-use crate::{failure::Failure, shop};
-
-/// The two ways of the workflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    Pack,
-    Unpack,
-}
-
-impl Way {
-    /// The code of the transition.
-    pub(crate) const fn transition(self) -> &'static str {
-        match self {
-            Self::Pack => "pack",
-            Self::Unpack => "unpack",
-        }
-    }
-
-    const fn next(self) -> Self {
-        match self {
-            Self::Pack => Self::Unpack,
-            Self::Unpack => Self::Pack,
-        }
-    }
-}
-
-/// An order that was drawn, and how it is to move.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Card {
-    pub(crate) number: usize,
-    pub(crate) way: Way,
-}
+use crate::{
+    card::{Card, Way},
+    failure::Failure,
+    shop,
+};
 
 /// All orders that can be drawn.
 #[derive(Debug)]

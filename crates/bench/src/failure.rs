@@ -1,9 +1,9 @@
-//! Why the benchmark cannot go on. Any refusal by the server is one of them: a
+//! The reasons why the benchmark cannot go on. Any refusal by the server is one of them: a
 //! rate that counts refused calls would be a lie.
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus};
 
-/// Why the benchmark cannot go on.
+/// A reason why the benchmark cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("cannot connect to {address}")]
@@ -76,7 +76,7 @@ pub(crate) enum Failure {
     #[error("{came} webhooks came of {wanted}")]
     Missing { came: usize, wanted: usize },
     #[error("{found} deliveries are {state} that should be {expected}")]
-    Ledger {
+    Outbox {
         state: &'static str,
         expected: u64,
         found: u64,
@@ -110,7 +110,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Says what was tried when the operating system refused.
+    /// A refusal of the operating system, with what was tried.
     pub(crate) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
     }

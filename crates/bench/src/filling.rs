@@ -13,7 +13,7 @@ use crate::{
     wire::{Connections, Method},
 };
 
-/// How many creations are in flight.
+/// The number of creations in flight.
 const CREATIONS: usize = 256;
 /// Creations that an interrupted run may have left out before the last order that is there.
 const OVERLAP: usize = 2 * CREATIONS;
@@ -36,7 +36,7 @@ pub(crate) async fn fill(connections: &Connections, orders: usize) -> Result<Dec
     Ok(Deck::new(orders, &packed(connections).await?))
 }
 
-/// How many orders there are up to `orders`, found by halving.
+/// The number of orders that are there, up to `orders`, found by halving.
 async fn present(connections: &Connections, orders: usize) -> Result<usize, Failure> {
     let (mut least, mut most) = (0, orders);
     // The usual answers come first: all, or none.

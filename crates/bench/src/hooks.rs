@@ -1,5 +1,5 @@
-//! Orders that tell an endpoint of their creation, and the endpoint that is told.
-//! Its address is another one in every run, so it is set when a row begins.
+//! Orders whose creation sends a webhook, and the endpoint that gets it. Its address
+//! is another one in every run, so it is set when a row begins.
 
 use waymark_proto::v1::{
     ApplyWorkflowRequest, ApplyWorkflowResponse, CreateEndpointRequest, CreateEndpointResponse,
@@ -17,10 +17,10 @@ const WORKFLOW: &str = "hooks";
 /// The workflow as a document.
 const DOCUMENT: &str = include_str!("hooks.yaml");
 const ENDPOINT: &str = "receiver";
-/// Where nobody listens.
+/// An address at which nobody listens.
 const NOWHERE: &str = "http://127.0.0.1:9/";
 
-/// Makes the endpoint, switched off, and so many orders that want to tell it something.
+/// Makes the endpoint, switched off, and so many orders with a webhook to it.
 pub(crate) async fn set_off(connections: &Connections, orders: usize) -> Result<(), Failure> {
     let create = CreateEndpointRequest {
         endpoint: Some(Endpoint {
@@ -51,7 +51,7 @@ pub(crate) async fn create(
 }
 
 /// Switches the endpoint on, at an address.
-pub(crate) async fn tell(connections: &Connections, url: &str) -> Result<(), Failure> {
+pub(crate) async fn switch_on(connections: &Connections, url: &str) -> Result<(), Failure> {
     let endpoint = Endpoint {
         url: url.to_owned(),
         active: Some(true),
@@ -61,7 +61,7 @@ pub(crate) async fn tell(connections: &Connections, url: &str) -> Result<(), Fai
 }
 
 /// Switches the endpoint off.
-pub(crate) async fn be_silent(connections: &Connections) -> Result<(), Failure> {
+pub(crate) async fn switch_off(connections: &Connections) -> Result<(), Failure> {
     let endpoint = Endpoint {
         active: Some(false),
         ..Endpoint::default()

@@ -15,13 +15,13 @@ use crate::{
 
 /// The rare status.
 pub(crate) const STATUS: &str = "missing";
-/// How many orders have it.
+/// The number of orders that have it.
 pub(crate) const RARE: usize = 20;
 /// The transition that leads to it.
 const TRANSITION: &str = "set_aside";
-/// What the workflow has besides, as a document.
+/// The additions to the workflow, as a document.
 const DOCUMENT: &str = include_str!("listed.yaml");
-/// How many orders are moved before, so that the newest are not copies that were all written at one instant.
+/// The number of orders that are moved before, so that the newest are not copies that were all written at one instant.
 const MOVED: usize = 1_000;
 
 /// The ids of the rare ones among so many orders.

@@ -22,14 +22,14 @@ use crate::{
     wire::{Connections, Method},
 };
 
-/// How many steps `ExecuteSteps` carries.
+/// The number of steps in a call of `ExecuteSteps`.
 pub(crate) const BATCH_STEPS: usize = 100;
-/// How many new orders `ExecuteSteps` carries.
+/// The number of new orders in a call of `ExecuteSteps`.
 pub(crate) const CREATE_STEPS: usize = 64;
 /// Steps in flight where nothing is measured.
 const UNMEASURED_STEPS: usize = 256;
 
-/// What is asked of the server.
+/// The kind of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// `TransitionOrder`, one call for each step.

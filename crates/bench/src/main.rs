@@ -6,6 +6,7 @@
 
 mod arguments;
 mod baseline;
+mod card;
 mod clock;
 mod deck;
 mod enlarging;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::complain(&format!(
+            output::print_error(&format!(
                 "waymark-bench: {:#}",
                 anyhow::Error::from(failure)
             ));
@@ -62,7 +63,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let done = runtime.block_on(async {
         // What is dropped on the way out ends its processes.
         tokio::select! {
-            done = carry_out(arguments) => done,
+            done = execute(arguments) => done,
             failure = interruption() => Err(failure),
         }
     });
@@ -86,7 +87,7 @@ async fn interruption() -> Failure {
     }
 }
 
-async fn carry_out(arguments: Arguments) -> Result<(), Failure> {
+async fn execute(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Run(run) => measure(run).await,
         Command::Fill(run) => fill(run).await,

@@ -1,4 +1,4 @@
-//! Lines to the person at the terminal.
+//! Lines on the terminal.
 
 use std::io::{Write, stderr, stdout};
 
@@ -9,7 +9,7 @@ pub(crate) fn print(line: &str) -> Result<(), Failure> {
     writeln!(stdout(), "{line}").map_err(Failure::io("the output cannot be written"))
 }
 
-/// Writes a line to standard error; there is nobody to tell when that fails.
-pub(crate) fn complain(line: &str) {
+/// Writes a line to standard error. A failure is ignored: there is nowhere to report it.
+pub(crate) fn print_error(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! How long everything takes: long enough to be trusted, or just long enough to
+//! The lengths of everything: long enough to be trusted, or just long enough to
 //! see that every row works.
 
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 /// Lengths and sizes of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// How many rounds each row has.
+    /// The rounds of each row.
     pub(crate) rounds: usize,
-    /// How long one round is measured, after a warm-up of a tenth.
+    /// The length of one round, after a warm-up of a tenth.
     pub(crate) round: Duration,
-    /// How many orders the PostgreSQL rows have.
+    /// The orders of the PostgreSQL rows.
     pub(crate) postgres_orders: usize,
-    /// How many orders the SQLite rows have.
+    /// The orders of the SQLite rows.
     pub(crate) sqlite_orders: usize,
-    /// How many deliveries are pending where some are.
+    /// The deliveries that are pending where some are.
     pub(crate) pending: usize,
-    /// How many orders the small databases have, with five entries each.
+    /// The orders of the small databases, with five entries each.
     pub(crate) small_orders: usize,
-    /// How many orders the large databases have, with five entries each.
+    /// The orders of the large databases, with five entries each.
     pub(crate) large_orders: usize,
-    /// How many orders the databases have whose orders are listed, with five entries each.
+    /// The orders of the databases whose orders are listed, with five entries each.
     pub(crate) listed_orders: usize,
-    /// How long a snapshot is held open.
+    /// The time for which a snapshot is held open.
     pub(crate) snapshot: Duration,
 }
 

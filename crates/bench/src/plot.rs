@@ -14,7 +14,7 @@ const WIDTH: u32 = 900;
 const BAR: u32 = 26;
 const MARGIN: u32 = 90;
 const NAMES: u32 = 210;
-/// What goes beyond is drawn up to here.
+/// The end of the scale: what goes beyond is drawn up to here.
 const REACHED_MAX: f64 = 3.0;
 
 /// Draws figures.

@@ -23,13 +23,13 @@ use tokio::{
 
 use crate::failure::Failure;
 
-/// How long nothing may come while something is missing.
+/// The longest that nothing may come while something is missing.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What it does with what comes.
+/// The way in which it treats webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Answers 204 to what has an id and a signature.
+    /// Answers 204 to webhooks with an id and a signature.
     Takes,
     /// Reads, and never answers.
     Hangs,
@@ -48,15 +48,15 @@ pub(crate) struct Receiver {
 #[derive(Debug)]
 struct Post {
     manner: Manner,
-    came: Mutex<Came>,
+    came: Mutex<Arrivals>,
     count: watch::Sender<usize>,
 }
 
-/// What has come.
+/// The webhooks that came.
 #[derive(Debug, Default)]
-struct Came {
+struct Arrivals {
     ids: HashSet<Bytes>,
-    /// When each id came for the first time, in turn.
+    /// The instant at which each id came for the first time, in turn.
     first: Vec<Instant>,
     repeated: usize,
 }
@@ -70,11 +70,11 @@ impl Receiver {
         let nonblocking = listener.set_nonblocking(true);
         nonblocking.map_err(Failure::io(no_port))?;
         let address = listener.local_addr().map_err(Failure::io(no_port))?;
-        let (tell, count) = watch::channel(0);
+        let (sender, count) = watch::channel(0);
         let post = Arc::new(Post {
             manner,
             came: Mutex::default(),
-            count: tell,
+            count: sender,
         });
         let (stop, stopped) = oneshot::channel();
         let listening = Arc::clone(&post);
@@ -91,12 +91,12 @@ impl Receiver {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hooks", self.address)
     }
 
-    /// How many different webhooks have come.
+    /// The number of different webhooks that came.
     pub(crate) fn count(&self) -> usize {
         *self.count.borrow()
     }
@@ -117,7 +117,7 @@ impl Receiver {
         }
     }
 
-    /// When the webhook came that had so many different ones before it.
+    /// The instant at which the webhook came that had so many different ones before it.
     pub(crate) fn arrival(&self, number: usize) -> Result<Instant, Failure> {
         let came = self.post.came.lock().map_err(|_| Failure::Interrupted)?;
         let arrival = came.first.get(number).copied();
@@ -127,13 +127,16 @@ impl Receiver {
         })
     }
 
-    /// How many came more than once.
+    /// The number of webhooks that came again.
     pub(crate) fn repeated(&self) -> Result<usize, Failure> {
         let came = self.post.came.lock().map_err(|_| Failure::Interrupted)?;
         Ok(came.repeated)
     }
 
-    /// Ends it, and says what went wrong with it.
+    /// Ends it.
+    ///
+    /// # Errors
+    /// Returns the failure by which it had ended before.
     pub(crate) fn stop(self) -> Result<(), Failure> {
         drop(self.stop);
         self.thread.join().map_err(|_| Failure::Interrupted)?
@@ -186,7 +189,7 @@ impl Post {
         let id = head.headers.get("webhook-id");
         let is_signed = head.headers.contains_key("webhook-signature");
         let status = match id {
-            Some(id) if is_signed && is_whole => self.note(Bytes::copy_from_slice(id.as_bytes())),
+            Some(id) if is_signed && is_whole => self.record(Bytes::copy_from_slice(id.as_bytes())),
             _ => StatusCode::BAD_REQUEST,
         };
         if self.manner == Manner::Hangs {
@@ -197,7 +200,7 @@ impl Post {
         response
     }
 
-    fn note(&self, id: Bytes) -> StatusCode {
+    fn record(&self, id: Bytes) -> StatusCode {
         let Ok(mut came) = self.came.lock() else {
             return StatusCode::INTERNAL_SERVER_ERROR;
         };

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 pub(crate) struct Figure {
     /// Its name; a latency is named after its row, a slash, and its quantile.
     pub(crate) row: String,
-    /// What it counts.
+    /// The unit that it counts.
     pub(crate) unit: String,
     /// The median of the rounds.
     pub(crate) value: f64,
@@ -20,13 +20,13 @@ pub(crate) struct Figure {
     pub(crate) baseline: Option<f64>,
     /// The median of the rounds' ratios.
     pub(crate) ratio: Option<f64>,
-    /// What is to be reached, as text.
+    /// The target, as text.
     pub(crate) target: Option<String>,
-    /// Whether it is.
+    /// Whether the target is reached.
     pub(crate) met: Option<bool>,
 }
 
-/// What is to be reached.
+/// A target of a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Target {
     RatioAtLeast(f64),
@@ -48,7 +48,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// What the rounds of one row gave.
+/// The results of one row's rounds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rounds {
     values: Vec<f64>,

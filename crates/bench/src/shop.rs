@@ -8,7 +8,7 @@ use waymark_proto::v1::{
     transition_order_request::Target,
 };
 
-use crate::{deck::Card, wire};
+use crate::{card::Card, wire};
 
 /// The code of the workflow.
 pub(crate) const WORKFLOW: &str = "bench";
@@ -16,7 +16,7 @@ pub(crate) const WORKFLOW: &str = "bench";
 pub(crate) const PACKED: &str = "packed";
 /// The workflow as a document.
 pub(crate) const DOCUMENT: &str = include_str!("workflow.yaml");
-/// How many customers the shop has.
+/// The number of customers.
 pub(crate) const CUSTOMERS: usize = 10_000;
 
 /// The id of an order by its number; all have the same length up to ten millions.
@@ -34,7 +34,7 @@ pub(crate) fn order_number(id: &str) -> Option<usize> {
     id.strip_prefix("order-")?.parse().ok()
 }
 
-/// Asks for the workflow.
+/// The request for the workflow.
 pub(crate) fn apply() -> ApplyWorkflowRequest {
     ApplyWorkflowRequest {
         document: DOCUMENT.to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn apply() -> ApplyWorkflowRequest {
     }
 }
 
-/// Asks for an order of a workflow. The same number makes the same request, which may be repeated.
+/// The request for an order of a workflow. The same number makes the same request, which may be repeated.
 pub(crate) fn create(workflow: &str, number: usize) -> Bytes {
     let customer = number % CUSTOMERS;
     wire::framed(&creation(workflow, order_id(number), number, customer))
@@ -80,11 +80,11 @@ fn creation(workflow: &str, id: String, number: usize, customer: usize) -> Creat
     }
 }
 
-/// Asks for an order as it stands.
+/// The request for an order as it stands.
 pub(crate) fn get(id: String) -> Bytes {
     wire::framed(&GetOrderRequest {
         workflow: WORKFLOW.to_owned(),
-        id,
+        order_id: id,
         ..GetOrderRequest::default()
     })
 }
@@ -94,9 +94,9 @@ pub(crate) fn get(id: String) -> Bytes {
 pub(crate) struct Composer {
     /// Not seeded: an id that an earlier run used would be answered without a step.
     random: fastrand::Rng,
-    /// Of the ids of new orders, likewise: each run has its own.
+    /// The beginning of the ids of new orders; each run has its own.
     run: u32,
-    /// How many new orders there are.
+    /// The number of new orders.
     created: usize,
 }
 

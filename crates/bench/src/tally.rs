@@ -1,4 +1,4 @@
-//! What was done within the measured part of a run, and how long each piece took.
+//! Counts and latencies of the measured part of a run.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::failure::Failure;
 
-/// When a run is measured: after a warm-up, for a while.
+/// The measured part of a run, after a warm-up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) begin: Instant,
@@ -23,7 +23,7 @@ impl Window {
         }
     }
 
-    /// How long it is.
+    /// Its length.
     pub(crate) fn length(&self) -> Duration {
         self.end.saturating_duration_since(self.begin)
     }
@@ -40,13 +40,13 @@ pub(crate) fn latencies() -> Result<Histogram<u64>, Failure> {
     Ok(Histogram::new_with_max(LATENCY_US_MAX, 3)?)
 }
 
-/// What was counted.
+/// The counts and latencies of a run.
 #[derive(Debug)]
 pub(crate) struct Tally {
     window: Window,
-    /// What ended within the window.
+    /// The pieces that ended within the window.
     measured: u64,
-    /// What ended at all.
+    /// All pieces that ended.
     all: u64,
     latency_us: Histogram<u64>,
 }
@@ -76,12 +76,12 @@ impl Tally {
         self.latency_us.saturating_record(micros);
     }
 
-    /// What ended at all, within the window or not.
+    /// All pieces that ended, within the window or not.
     pub(crate) fn all(&self) -> u64 {
         self.all
     }
 
-    /// How much ended in a second of the window.
+    /// The pieces that ended in a second of the window.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a rate is shown with four digits"

@@ -25,12 +25,12 @@ use crate::{
     wire::{self, Connections, Incoming, Method, Watched},
 };
 
-/// How many connections the watchers share.
+/// The number of connections that the watchers share.
 const CONNECTIONS: usize = 10;
-/// How long the last entries may take after the last step.
+/// The longest that the last entries may take after the last step.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What each watcher asks for.
+/// The entries that each watcher asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// Every entry.
@@ -48,7 +48,7 @@ pub(crate) struct Watchers {
     thread: JoinHandle<Result<Seen, Failure>>,
 }
 
-/// What all watchers saw together.
+/// The sum of what all watchers saw.
 #[derive(Debug)]
 pub(crate) struct Seen {
     /// Entries, each counted for each watcher that got it.
@@ -57,7 +57,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// From the commit to the arrival, in milliseconds, for a share of the deliveries.
+    /// The time from the commit to the arrival in milliseconds below which a share of the deliveries stayed.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a latency is known to three digits"
@@ -99,7 +99,7 @@ impl Watchers {
         })
     }
 
-    /// How many entries were delivered so far, over all watchers.
+    /// The number of entries that were delivered so far, over all watchers.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
@@ -136,7 +136,7 @@ fn run(
     runtime.block_on(async {
         let (failed, mut failure) = mpsc::channel(1);
         let latency_us = Arc::new(Mutex::new(latencies()?));
-        post.take_up(&failed, &latency_us).await?;
+        post.open(&failed, &latency_us).await?;
         // Nobody waits any more: the run has failed elsewhere.
         let _ = ready.send(());
         tokio::select! {
@@ -151,7 +151,7 @@ fn run(
     })
 }
 
-/// Where watchers stand, and how many.
+/// The server and the number of watchers.
 struct Post {
     address: SocketAddr,
     count: usize,
@@ -161,7 +161,7 @@ struct Post {
 
 impl Post {
     /// Opens the streams; each has had its first message when this ends.
-    async fn take_up(
+    async fn open(
         &self,
         failed: &mpsc::Sender<Failure>,
         latency_us: &Arc<Mutex<Histogram<u64>>>,
@@ -184,7 +184,7 @@ impl Post {
             let failed = failed.clone();
             tokio::spawn(async move {
                 if let Err(failure) = watcher.watch().await {
-                    // Only the first failure is told.
+                    // Only the first failure is reported.
                     let _ = failed.try_send(failure);
                 }
             });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use waymark_proto::v1;
 
-use crate::workflow::Source;
+use crate::source::Source;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -90,16 +90,17 @@ pub(crate) enum Command {
 fn settings_help() -> String {
     use std::fmt::Write;
     let mut text = String::from(
-        "Settings (in a TOML file as written, in the environment as WAYMARK_ and capitals, with --set as KEY=VALUE):\n",
+        "Settings (in a TOML file as written, in the environment as WAYMARK_ and capitals, with --set as KEY=VALUE; \
+         durations as 3s, 250ms or 1m 30s):\n",
     );
-    for key in waymark_server::settings::KEYS {
+    for key in waymark_server::settings::keys() {
         let default = if key.default.is_empty() {
             String::new()
         } else {
             format!(" [{}]", key.default)
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {:<31}{}{default}", key.name, key.help);
+        let _ = writeln!(text, "  {:<28}{}{default}", key.name, key.help);
     }
     text
 }
@@ -112,10 +113,10 @@ pub(crate) struct Serve {
     /// Allows an address that is not loopback, although there is no authentication yet.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// The workflow that a request means which names none.
+    /// Workflow of requests that name none.
     #[arg(long, value_name = "CODE")]
     pub(crate) default_workflow: Option<String>,
-    /// The preset that an empty database gets; `none` for no workflow.
+    /// Preset that an empty database gets; `none` for no workflow.
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
     #[command(flatten)]
@@ -161,12 +162,9 @@ pub(crate) struct Server {
 }
 
 fn server_url(text: &str) -> Result<String, &'static str> {
-    let address = text.strip_prefix("http://");
-    if address.is_some_and(|address| !address.is_empty()) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be like http://127.0.0.1:50551")
-    }
+    let address = text.strip_prefix("http://").filter(|it| !it.is_empty());
+    let text = address.map(|_| text.to_owned());
+    text.ok_or("must be like http://127.0.0.1:50551")
 }
 
 /// Who changes something.
@@ -175,8 +173,8 @@ pub(crate) struct Caller {
     /// Who does it, as the server keeps it; empty for a program without a name.
     #[arg(
         long = "actor",
-        env = "USER",
         value_name = "ID",
+        env = "USER",
         hide_env_values = true
     )]
     id: Option<String>,
@@ -269,13 +267,8 @@ pub(crate) struct Apply {
     #[arg(long)]
     pub(crate) format: Option<DocumentFormat>,
     /// The workflow; else the one that the document names, else the server's default.
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(crate) workflow: String,
+    #[arg(long, value_name = "CODE")]
+    pub(crate) workflow: Option<String>,
     /// What happens to parts that the document does not name; else replace, for Magento's XML merge.
     #[arg(long)]
     pub(crate) mode: Option<ApplyMode>,
@@ -343,13 +336,8 @@ pub(crate) struct Diagram {
     #[arg(long, default_value = "mermaid")]
     pub(crate) language: DiagramFormat,
     /// Marks where this order stands and has been; for `workflow:CODE` only.
-    #[arg(
-        long,
-        value_name = "ORDER_ID",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(crate) order: String,
+    #[arg(long, value_name = "ORDER_ID")]
+    pub(crate) order: Option<String>,
     /// Shows how many orders stand where; for `workflow:CODE` only.
     #[arg(long)]
     pub(crate) counts: bool,
@@ -485,7 +473,7 @@ mod tests {
             .unwrap()
             .render_long_help()
             .to_string();
-        for key in waymark_server::settings::KEYS {
+        for key in waymark_server::settings::keys() {
             assert!(serve.contains(key.name), "{}", key.name);
         }
     }

@@ -7,7 +7,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{arguments::Server, failure::Failure};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a silent connection is asked for a sign of life, and how long it may take.
+/// Interval of pings of a silent connection, and the time that an answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 

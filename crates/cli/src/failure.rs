@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code that says so to scripts.
+//! Failures of commands, and the exit codes that tell scripts.
 
 use std::{
     fmt, io,
@@ -17,7 +17,7 @@ use waymark_proto::json::JsonError;
 use waymark_server::{StartError, settings::SettingsError, telemetry::TelemetryError};
 
 /// Refused, or something was found.
-pub(crate) const REFUSED: u8 = 1;
+const REFUSED: u8 = 1;
 /// Wrong arguments, settings or files.
 const USAGE: u8 = 2;
 /// Not reachable now.
@@ -29,7 +29,7 @@ const DAMAGED: u8 = 5;
 /// A consumer of `watch` did not take a message.
 const CONSUMER: u8 = 6;
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -66,11 +66,11 @@ pub(crate) enum Failure {
         server: String,
         source: tonic::transport::Error,
     },
-    #[error("{}", Told(.0))]
+    #[error("{}", StatusText(.0))]
     Status(Box<Status>),
     #[error("the server ended the stream without saying why")]
     StreamEnded,
-    #[error("the connection was lost: {}", Told(.0))]
+    #[error("the connection was lost: {}", StatusText(.0))]
     ConnectionLost(Box<Status>),
     #[error(
         "what lies in a pipe is lost with its reader, so no token can be kept of it: use --exec or --ack, or write to a file"
@@ -98,6 +98,11 @@ pub(crate) enum Failure {
     Output(#[source] io::Error),
 }
 
+/// The exit code of a command that did its work and may have found something.
+pub(crate) fn refused_if(is_found: bool) -> ExitCode {
+    ExitCode::from(if is_found { REFUSED } else { 0 })
+}
+
 /// A preset of this name.
 fn preset_of(name: &str) -> String {
     let preset = preset::find(name);
@@ -111,8 +116,20 @@ impl From<Status> for Failure {
 }
 
 impl Failure {
+    /// The failure of a call or a stream. What does not carry an error of Waymark's own was made by
+    /// a library or a proxy on the way, after a crash of the server or a cut of the network,
+    /// whatever its code says.
+    pub(crate) fn of_call(status: Status) -> Self {
+        let status = Box::new(status);
+        if reason(&status).is_some() {
+            Self::Status(status)
+        } else {
+            Self::ConnectionLost(status)
+        }
+    }
+
     /// Whether the same may work later.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::StreamEnded | Self::ConnectionLost(_) => true,
             Self::Status(status) => {
@@ -121,14 +138,14 @@ impl Failure {
                     Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
                 )
             }
-            Self::Start(error) => error.is_passing(),
-            Self::Migrate(error) => error.is_passing(),
+            Self::Start(error) => error.is_transient(),
+            Self::Migrate(error) => error.is_transient(),
             _ => false,
         }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.is_passing() {
+        if self.is_transient() {
             return ExitCode::from(UNAVAILABLE);
         }
         ExitCode::from(match self {
@@ -164,26 +181,21 @@ impl Failure {
     }
 }
 
-/// Whether a status was made by Waymark, and not by a library or a proxy on the way.
-pub(crate) fn is_ours(status: &Status) -> bool {
-    let details = status.get_error_details();
-    details
-        .error_info()
-        .is_some_and(|info| info.domain == "waymark")
+/// The reason of a status that Waymark made, and not a library or a proxy on the way.
+fn reason(status: &Status) -> Option<String> {
+    let info = status.get_details_error_info()?;
+    (info.domain == "waymark").then_some(info.reason)
 }
 
 /// Whether a status was made by Waymark for this reason.
-pub(crate) fn has_reason(status: &Status, reason: &str) -> bool {
-    let details = status.get_error_details();
-    details
-        .error_info()
-        .is_some_and(|info| info.domain == "waymark" && info.reason == reason)
+pub(crate) fn has_reason(status: &Status, expected: &str) -> bool {
+    reason(status).is_some_and(|reason| reason == expected)
 }
 
-/// What the server told: the reason, the message, and which fields are meant.
-struct Told<'a>(&'a Status);
+/// A status in words: the reason, the message, and which fields are meant.
+struct StatusText<'a>(&'a Status);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for StatusText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let details = self.0.get_error_details();
         match details.error_info() {

@@ -10,6 +10,7 @@ mod failure;
 mod output;
 mod preset;
 mod serve;
+mod source;
 mod watch;
 mod workflow;
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         }
         Err(failure) => {
             let code = failure.exit_code();
-            output::complain(&format!("waymark: {:#}", anyhow::Error::from(failure)));
+            output::print_error(&format!("waymark: {:#}", anyhow::Error::from(failure)));
             code
         }
     }

@@ -1,5 +1,4 @@
-//! What the program prints: results to the standard output, complaints to the
-//! standard error output.
+//! Output of the program: results to the standard output, errors to the standard error output.
 
 use std::{
     io::{Write, stderr, stdout},
@@ -18,12 +17,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         .map_err(Failure::Output)
 }
 
-/// How long a complaint may wait for whoever reads it.
+/// Time that a line for people may wait for whoever reads it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Prints a line for people. Nobody is left to hear that this failed, nor waits for a reader who
 /// stands still.
-pub(crate) fn complain(line: &str) {
+pub(crate) fn print_error(line: &str) {
     let line = line.to_owned();
     let (done, written) = mpsc::channel();
     let writing = thread::Builder::new().spawn(move || {

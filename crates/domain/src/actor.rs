@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{ActorId, Role};
 
-/// What sort of actor it is.
+/// The kinds of actors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
@@ -45,7 +45,7 @@ impl Actor {
         Self::of_kind(ActorKind::System)
     }
 
-    /// What it is called in a sentence: its id, or what sort of actor it is.
+    /// Its name in a sentence: its id, or its kind.
     pub fn name(&self) -> &str {
         if !self.id.is_empty() {
             return self.id.as_str();

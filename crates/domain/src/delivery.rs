@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// By how much the number of copies that go by themselves differs from that of their mail. An entry
-/// sets off fewer deliveries than that: it is an occasion for the actions of five places at most,
+/// sets off fewer deliveries than that: it triggers the actions of five trigger points at most,
 /// each with 16 actions, of which each sends a mail and ten copies.
 const COPIES_APART: u32 = 1_000;
 
@@ -46,14 +46,14 @@ pub struct Delivery {
     pub action: ActionPath,
     /// Where it goes.
     pub to: Destination,
-    /// What it goes in turn with, among the deliveries of its order: [`Destination::lane`] as it
+    /// The lane: the ordering key of deliveries of one order, [`Destination::lane`] as it
     /// was when it was written.
     pub lane: String,
     /// How far it has come.
     pub state: DeliveryState,
     /// How many attempts were made, since it was last retried by hand.
     pub attempts: u32,
-    /// What the last attempt came to, or why it is not sent; empty for nothing to say.
+    /// The outcome of the last attempt, or why it is not sent; empty for nothing to say.
     pub problem: String,
     /// When it is tried next; none when it is finished or waits for an earlier one.
     pub due_time: Option<Timestamp>,
@@ -63,24 +63,24 @@ pub struct Delivery {
     pub update_time: Timestamp,
 }
 
-/// One attempt to deliver, as the ledger keeps it.
+/// One attempt to deliver, as the outbox keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// When it began.
     pub start_time: Timestamp,
     /// How long it took.
     pub duration: Duration,
-    /// What it came to.
+    /// Its outcome.
     pub outcome: Outcome,
     /// The code of the answer, as its protocol has them; none where no answer came.
     pub code: Option<u16>,
-    /// What went wrong, in words for the merchant; empty for nothing.
+    /// The error, in words for the merchant; empty for none.
     pub problem: String,
     /// The beginning of the answer, at most 1 KiB.
     pub answer: Vec<u8>,
 }
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -92,10 +92,10 @@ pub enum Outcome {
     Refused,
 }
 
-/// What somebody decided about a delivery, as the ledger keeps it.
+/// A decision of somebody about a delivery, as the outbox keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What was decided.
+    /// The verdict.
     pub verdict: Verdict,
     /// Who decided.
     pub actor: Actor,
@@ -103,7 +103,7 @@ pub struct Decision {
     pub time: Timestamp,
 }
 
-/// What may be decided about a delivery.
+/// The decisions about deliveries that there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is tried again.
@@ -120,7 +120,7 @@ pub enum DeliveryState {
     Pending,
     /// Its target took it.
     Succeeded,
-    /// It was given up: a dead letter that stays until somebody decides.
+    /// It was given up: a dead letter, which stays until somebody decides.
     Dead,
     /// Somebody decided, or its action did, that it is not sent.
     Skipped,
@@ -181,11 +181,7 @@ impl FromStr for DeliveryId {
             number: number.parse().map_err(|_| malformed())?,
         };
         // One delivery has one name.
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(malformed())
-        }
+        (id.to_string() == text).then_some(id).ok_or_else(malformed)
     }
 }
 

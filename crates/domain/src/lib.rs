@@ -6,13 +6,17 @@
 //! the serialized form of its values is what `waymark-persistence` stores, so a
 //! change of a field name needs a migration.
 //!
-//! Start at [`order::decide`], which turns a command into history entries, and
-//! at [`workflow::Workflow`], the data that it obeys.
+//! Plain data stand below, each knowing only those before it: [`value`], [`guard`] (the language of
+//! conditions), [`template`], [`workflow`], [`order`], [`history`]. Above them stands [`judge`]:
+//! start at [`judge::decide()`], which turns a command into history entries, and at
+//! [`workflow::Workflow`], the data that it obeys.
 
 pub mod actor;
 pub mod delivery;
+mod error_chain;
 pub mod guard;
 pub mod history;
+pub mod judge;
 pub mod order;
 pub mod partition;
 pub mod preset;
@@ -20,3 +24,5 @@ pub mod template;
 pub mod tracking;
 pub mod value;
 pub mod workflow;
+
+pub use error_chain::error_chain;

@@ -1,4 +1,4 @@
-//! Partitions: the lanes in which history is ordered.
+//! Partitions: the parts of all orders within which history is ordered.
 //!
 //! An order belongs to one partition for its whole life. The partition is the
 //! XXH3-64 hash of `workflow`, a zero byte and the order id, modulo the number

@@ -10,7 +10,7 @@ use crate::workflow::{
 pub struct Preset {
     /// Its name, which is also the code of its workflow.
     pub name: &'static str,
-    /// What it is, in one line.
+    /// Its description, in one line.
     pub summary: &'static str,
     /// The document, in YAML.
     pub document: &'static str,

@@ -1,19 +1,19 @@
-//! What a customer may see of an order: where it stands, in words of the shop,
+//! The view that a customer has of an order: where it stands, in words of the shop,
 //! and the entries that were written for the customer.
 
 use crate::{
     history::Entry,
-    order::{Order, Standing},
+    order::Order,
     value::{OrderId, StoreView, Timestamp},
-    workflow::Workflow,
+    workflow::{Standing, Workflow},
 };
 
-/// What a customer may see of an order, and nothing else.
+/// The view that a customer has of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracking {
     /// The order.
     pub order_id: OrderId,
-    /// What its status is called.
+    /// The label of its status.
     pub status_label: String,
     /// Since when it has this status.
     pub status_time: Timestamp,
@@ -27,9 +27,9 @@ pub struct Remark {
     /// The sequence of the entry, by which it is known again. Not for customers: it would tell
     /// them how many entries they do not see.
     pub sequence: i64,
-    /// What the status after the entry is called; none where storefronts do not show it.
+    /// The label of the status after the entry; none where storefronts do not show it.
     pub label: Option<String>,
-    /// What was said; may be empty.
+    /// The comment; may be empty.
     pub comment: String,
     /// When it was written.
     pub create_time: Timestamp,

@@ -15,11 +15,11 @@ use crate::{
     tls::{self, Identity, Roots, Trust},
 };
 
-/// What an address may lack, in words that repeat nothing of it.
+/// A hint at what an address may lack, in words that repeat nothing of it.
 const UNESCAPED: &str = "in a user, a password or another value, write @ as %40, ? as %3F, \
                          & as %26 and % as %25";
 
-/// Where PostgreSQL is, and how to speak to it. Whether TLS is needed, tried or not used stands
+/// The place of PostgreSQL, and the way to speak to it. Whether TLS is needed, tried or not used stands
 /// in the driver's mode.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -29,17 +29,16 @@ pub(crate) struct Target {
 
 /// The modes of libpq. `allow` is taken as `prefer`, and `require` as `verify-full`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum TlsMode {
     Disable,
     Prefer,
     VerifyCa,
     VerifyFull,
 }
 
-/// What an address says of TLS.
 #[derive(Debug, Default)]
-struct Asked {
-    mode: Option<Mode>,
+struct TlsParameters {
+    mode: Option<TlsMode>,
     roots: Option<String>,
     certificate: Option<String>,
     key: Option<String>,
@@ -53,7 +52,7 @@ impl Target {
     /// Returns [`Error::InvalidUrl`] for what cannot be read, without repeating a password.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let (place, query) = split(text);
-        let (asked, others) = Asked::take_from(query)?;
+        let (asked, others) = TlsParameters::take_from(query)?;
         let rest = format!("{place}?{others}");
         let mut config = rest.parse::<Config>().map_err(|error| {
             if may_repeat_secrets(query) {
@@ -66,12 +65,12 @@ impl Target {
         name_addresses(&mut config);
         let mode = asked.mode(&config)?;
         config.ssl_mode(match mode {
-            Mode::Disable => SslMode::Disable,
-            Mode::Prefer => SslMode::Prefer,
-            Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         });
         let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
-        if is_direct && mode == Mode::Prefer {
+        if is_direct && mode == TlsMode::Prefer {
             return Err(invalid(
                 "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full",
             ));
@@ -81,7 +80,7 @@ impl Target {
     }
 }
 
-impl Mode {
+impl TlsMode {
     fn parse(text: &str) -> Result<Self, Error> {
         match text {
             "disable" => Ok(Self::Disable),
@@ -95,7 +94,7 @@ impl Mode {
     }
 }
 
-impl Asked {
+impl TlsParameters {
     /// Takes what is said of TLS out of a query, and returns the rest of it.
     fn take_from(query: &str) -> Result<(Self, String), Error> {
         let mut asked = Self::default();
@@ -106,7 +105,7 @@ impl Asked {
             };
             let value = || decoded(value).map(Cow::into_owned);
             match &*decoded(key)? {
-                "sslmode" => asked.mode = Some(Mode::parse(&value()?)?),
+                "sslmode" => asked.mode = Some(TlsMode::parse(&value()?)?),
                 "sslrootcert" => asked.roots = Some(file("sslrootcert", value()?)?),
                 "sslcert" => asked.certificate = Some(file("sslcert", value()?)?),
                 "sslkey" => asked.key = Some(file("sslkey", value()?)?),
@@ -119,16 +118,16 @@ impl Asked {
 
     /// The mode that counts: who names whom to trust wants to know with whom it speaks. Sockets
     /// of the machine have no TLS, whatever is asked.
-    fn mode(&self, config: &Config) -> Result<Mode, Error> {
+    fn mode(&self, config: &Config) -> Result<TlsMode, Error> {
         let mode = match (self.mode, &self.roots) {
-            (Some(Mode::Disable | Mode::Prefer), Some(_)) => {
+            (Some(TlsMode::Disable | TlsMode::Prefer), Some(_)) => {
                 return Err(invalid(
                     "sslrootcert needs sslmode=require, verify-ca or verify-full",
                 ));
             }
             (Some(mode), _) => mode,
-            (None, Some(_)) => Mode::VerifyFull,
-            (None, None) => Mode::Prefer,
+            (None, Some(_)) => TlsMode::VerifyFull,
+            (None, None) => TlsMode::Prefer,
         };
         let hosts = config.get_hosts();
         let is_local = |host: &Host| match host {
@@ -136,20 +135,20 @@ impl Asked {
             Host::Unix(_) => true,
         };
         if !hosts.is_empty() && hosts.iter().all(is_local) && config.get_hostaddrs().is_empty() {
-            return Ok(Mode::Disable);
+            return Ok(TlsMode::Disable);
         }
         Ok(mode)
     }
 
-    fn trust(&self, mode: Mode) -> Result<Trust, Error> {
+    fn trust(&self, mode: TlsMode) -> Result<Trust, Error> {
         let roots = || match self.roots.as_deref() {
             Some("system") | None => Roots::of_machine(),
             Some(file) => Roots::of_file(file),
         };
         match mode {
-            Mode::Disable | Mode::Prefer => Ok(Trust::Anybody),
-            Mode::VerifyCa => Ok(Trust::Chain(roots()?)),
-            Mode::VerifyFull => Ok(Trust::ChainAndName(roots()?)),
+            TlsMode::Disable | TlsMode::Prefer => Ok(Trust::Anybody),
+            TlsMode::VerifyCa => Ok(Trust::Chain(roots()?)),
+            TlsMode::VerifyFull => Ok(Trust::ChainAndName(roots()?)),
         }
     }
 
@@ -185,7 +184,6 @@ fn split(text: &str) -> (&str, &str) {
     (place, query.strip_prefix('?').unwrap_or(query))
 }
 
-/// Takes the name of a file.
 fn file(parameter: &str, name: String) -> Result<String, Error> {
     if name.is_empty() {
         return Err(invalid(format!(

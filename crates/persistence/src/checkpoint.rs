@@ -1,13 +1,10 @@
 //! Moves what the write-ahead log of SQLite holds into the database, beside the
 //! writer. Left alone, the writer does it at a commit, while every step waits.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
 };
 
 use diesel::{RunQueryDsl, sql_query};
@@ -15,8 +12,8 @@ use futures::future::BoxFuture;
 
 use crate::{
     Error,
-    commit::retry::Chain,
-    running::{self, Ending},
+    error::ErrorChain,
+    running::{self, ThreadEnd},
     sqlite,
     storage::DataFile,
 };
@@ -29,35 +26,24 @@ const ENTRIES: usize = 3_000;
 pub(crate) struct Checkpointer {
     wake: SyncSender<()>,
     written: AtomicUsize,
-    ending: Ending,
+    ending: ThreadEnd,
 }
 
 impl Checkpointer {
-    /// Starts the thread.
     pub(crate) fn start(file: &Arc<DataFile>) -> Result<Self, Error> {
         let (wake, woken) = sync_channel(1);
         let file = Arc::clone(file);
-        let (running, ending) = running::pair();
-        thread::Builder::new()
-            .name("checkpoints".to_owned())
-            .spawn(move || {
-                let _running = running;
-                run(&file, &woken);
-            })
-            .map_err(Error::unavailable)?;
         Ok(Self {
             wake,
             written: AtomicUsize::new(0),
-            ending,
+            ending: running::start("checkpoints", move || run(&file, &woken))?,
         })
     }
 
-    /// Waits for the end of the thread.
     pub(crate) fn ended(&self) -> BoxFuture<'static, ()> {
         self.ending.wait()
     }
 
-    /// Says that entries were committed.
     pub(crate) fn note(&self, entries: usize) {
         if self.written.fetch_add(entries, Ordering::Relaxed) + entries >= ENTRIES {
             self.written.store(0, Ordering::Relaxed);
@@ -81,7 +67,7 @@ fn run(file: &DataFile, woken: &Receiver<()>) {
         if let Err(error) = moved {
             let error = file.explain(error);
             // The writer still does it itself once the log has grown large.
-            tracing::warn!(error = %Chain(&error), "a checkpoint failed");
+            tracing::warn!(error = %ErrorChain(&error), "checkpoint failed");
         }
     }
 }

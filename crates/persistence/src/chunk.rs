@@ -1,4 +1,4 @@
-//! Reading history a little at a time, bounded by what it takes in memory, for who carries over what
+//! Reading history a little at a time, bounded by what it takes in memory, for who keeps what
 //! did not fit: no entry is read twice.
 
 use std::pin::pin;
@@ -13,20 +13,20 @@ use waymark_domain::{
 };
 
 use crate::{
-    BatchId, Direction, Error, HistoryQuery, Store, StoredEntry, Visibility,
-    history::{self, Found, batched},
-    rows::entry::EntryRow,
+    BatchId, Batched, Direction, Error, Store, StoredEntry, history,
+    order_entries::IndexedOrder,
+    rows::{StoredText, entry::EntryRow},
     schema,
     stored::chained,
     tx::Tx,
 };
 
-/// What a row takes beyond its texts, roughly, in bytes.
+/// Bytes of a row beyond its texts, roughly.
 const ROW_BYTES: usize = 256;
-/// How many entries are read at once at most; SQLite bounds the parameters of a statement.
+/// Maximum of entries that are read at once; SQLite bounds the parameters of a statement.
 const ENTRIES_MAX: usize = 500;
 
-/// How much to read at once.
+/// The limit of what is read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLimit {
     /// At most so many entries, from 1 to 500.
@@ -106,7 +106,7 @@ impl Store {
         };
         let is_whole = is_last || next.is_some_and(ends_before);
         let entries = chained(rows.rows, before.transpose()?)?;
-        self.tell_unreadable(&entries);
+        self.log_unreadable(&entries);
         Ok(Chunk {
             entries,
             is_last,
@@ -128,17 +128,12 @@ impl Store {
         limit: ChunkLimit,
     ) -> Result<Chunk, Error> {
         let partition = self.partition_of(workflow, order_id);
-        let query = HistoryQuery {
-            direction: Direction::Ascending,
-            after_sequence: Some(sequence),
-            visibility: Visibility::All,
-            limit: limit.entries,
-        };
         let read = self.database().snapshot(async |tx| {
-            let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
-                return Ok((Rows::default(), true));
+            let Some(order) = IndexedOrder::find(tx, partition, workflow, order_id).await? else {
+                return Ok((ChunkRows::default(), true));
             };
-            let (lines, complete) = history::lines(tx, &order, &query).await?;
+            let lines = order.lines(tx, Direction::Ascending, Some(sequence));
+            let (lines, complete) = lines.await?;
             let count = limit.entries.clamp(1, ENTRIES_MAX).min(lines.len());
             let offsets: Vec<i64> = lines.iter().take(count).map(|line| line.offset).collect();
             let rows = at(partition.number(), offsets);
@@ -157,7 +152,7 @@ impl Store {
             Ok((rows, is_last))
         });
         let (rows, is_last) = read.await?;
-        let entries = rows.rows.into_iter().map(|row| batched(row).map(Ok));
+        let entries = rows.rows.into_iter().map(|row| Batched::read(row).map(Ok));
         let entries: Result<Vec<StoredEntry>, Error> = entries.collect();
         Ok(Chunk {
             entries: entries?,
@@ -195,18 +190,17 @@ fn at(number: i32, offsets: Vec<i64>) -> _ {
         .order(schema::history::log_offset)
 }
 
-/// Rows as they come in.
 #[derive(Debug, Default)]
-struct Rows {
+struct ChunkRows {
     rows: Vec<EntryRow>,
     bytes: usize,
 }
 
-impl Rows {
+impl ChunkRows {
     fn push(&mut self, row: EntryRow) {
         let texts = [&row.comment, &row.actor, &row.metadata, &row.detail];
-        let texts: usize = texts.into_iter().map(String::len).sum();
-        let set_off = row.set_off.as_ref().map_or(0, String::len);
+        let texts: usize = texts.into_iter().map(StoredText::len).sum();
+        let set_off = row.set_off.as_ref().map_or(0, StoredText::len);
         self.bytes += ROW_BYTES + texts + set_off;
         self.rows.push(row);
     }
@@ -225,9 +219,9 @@ impl Rows {
 async fn take(
     arriving: impl Stream<Item = QueryResult<EntryRow>>,
     limit: ChunkLimit,
-) -> Result<Rows, Error> {
+) -> Result<ChunkRows, Error> {
     let mut arriving = pin!(arriving);
-    let mut rows = Rows::default();
+    let mut rows = ChunkRows::default();
     while !rows.is_full(limit)
         && let Some(row) = arriving.next().await
     {
@@ -241,11 +235,11 @@ fn iterate<'q, Q>(
     connection: &mut SqliteConnection,
     query: Q,
     limit: ChunkLimit,
-) -> QueryResult<Rows>
+) -> QueryResult<ChunkRows>
 where
     Q: diesel::query_dsl::LoadQuery<'q, SqliteConnection, EntryRow>,
 {
-    let mut rows = Rows::default();
+    let mut rows = ChunkRows::default();
     for row in diesel::RunQueryDsl::load_iter::<EntryRow, _>(query, connection)? {
         rows.push(row?);
         if rows.is_full(limit) {

@@ -11,15 +11,15 @@ use std::{
 
 use waymark_domain::{partition::Partition, value::Timestamp};
 
-/// How often it is said that entries are stamped ahead of the clock.
+/// Interval at which it is logged that entries are stamped ahead of the clock.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Tells the time.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(ClockSource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum ClockSource {
     System,
     Manual(Arc<AtomicI64>),
 }
@@ -31,14 +31,14 @@ pub struct ManualClock(Arc<AtomicI64>);
 impl Clock {
     /// The clock of the machine.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(ClockSource::System)
     }
 
     /// A clock that stands still until it is wound.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let micros = Arc::new(AtomicI64::new(start.micros()));
         (
-            Self(Source::Manual(Arc::clone(&micros))),
+            Self(ClockSource::Manual(Arc::clone(&micros))),
             ManualClock(micros),
         )
     }
@@ -46,8 +46,8 @@ impl Clock {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => system_now(),
-            Source::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            ClockSource::System => system_now(),
+            ClockSource::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
         }
     }
 }
@@ -60,14 +60,12 @@ impl ManualClock {
 
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(
-            i64::try_from(by.as_micros()).unwrap_or(i64::MAX),
-            Ordering::SeqCst,
-        );
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.0.fetch_add(micros, Ordering::SeqCst);
     }
 }
 
-/// When it was said last that entries are stamped ahead of the clock.
+/// The last time at which it was logged that entries are stamped ahead of the clock.
 #[derive(Debug, Default)]
 pub(crate) struct AheadWarning(Mutex<Option<Instant>>);
 
@@ -81,8 +79,8 @@ impl AheadWarning {
         tracing::warn!(
             partition = partition.number(),
             ahead_seconds = ahead_micros / 1_000_000,
-            "entries are stamped ahead of the clock: it was ahead before, or that of another \
-             process is; what is due goes by the clock"
+            "entries stamped ahead of the clock: it was ahead before, or that of another process \
+             is; what is due goes by the clock"
         );
     }
 }

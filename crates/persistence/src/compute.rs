@@ -6,7 +6,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-/// How many edits may wait or be under way.
+/// Maximum of edits that wait or are under way.
 const EDITS_MAX: usize = 64;
 
 /// Computes something on a thread that may block.
@@ -28,7 +28,7 @@ pub(crate) struct Edits {
 }
 
 /// The turn of an edit, until it is dropped.
-pub(crate) struct Turn<'e> {
+pub(crate) struct EditTurn<'e> {
     _place: SemaphorePermit<'e>,
     _turn: SemaphorePermit<'e>,
 }
@@ -42,10 +42,10 @@ impl Edits {
     }
 
     /// Waits for the turn of an edit; none when too many wait already.
-    pub(crate) async fn turn(&self) -> Option<Turn<'_>> {
+    pub(crate) async fn turn(&self) -> Option<EditTurn<'_>> {
         let place = self.places.try_acquire().ok()?;
         let turn = self.turn.acquire().await.ok()?;
-        Some(Turn {
+        Some(EditTurn {
             _place: place,
             _turn: turn,
         })

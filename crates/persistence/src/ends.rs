@@ -1,9 +1,8 @@
-//! Where the log of each partition begins and ends, and what stands at a place of it:
+//! The ends of each partition's log, and what stands at a place of it:
 //! what has to be known before somebody reads on from there.
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl,
-    query_builder::Query,
     sql_types::{BigInt, Binary, Integer, Nullable},
 };
 use diesel_async::RunQueryDsl;
@@ -33,15 +32,12 @@ type EndsRow = (i32, i64, i64, i64, Option<Vec<u8>>);
 array_statement! {
     /// Finds the ends of partitions, and which transaction wrote the entry at an offset of each.
     FindEnds { partitions: i32 => Integer, offsets: i64 => BigInt }
+    -> (Integer, BigInt, BigInt, BigInt, Nullable<Binary>);
     "SELECT k.partition, k.log_offset, f.log_offset, l.log_offset, b.batch_id FROM",
     ") AS k (partition, log_offset) CROSS JOIN LATERAL (SELECT log_offset FROM history \
      WHERE history.partition = k.partition ORDER BY history.log_offset LIMIT 1) f CROSS JOIN LATERAL \
      (SELECT log_offset FROM history WHERE history.partition = k.partition ORDER BY history.log_offset DESC LIMIT 1) l \
      LEFT JOIN history b ON b.partition = k.partition AND b.log_offset = k.log_offset"
-}
-
-impl Query for FindEnds<'_> {
-    type SqlType = (Integer, BigInt, BigInt, BigInt, Nullable<Binary>);
 }
 
 impl Store {

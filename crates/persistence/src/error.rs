@@ -1,19 +1,19 @@
-//! What can go wrong between Waymark and its database, and how the two dialects
+//! Errors between Waymark and its database, and how the two dialects
 //! of refusals become one set of words.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
 use crate::messages::{self, Meaning};
 
-/// Why the database could not do what was asked.
+/// The error of a database that could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another transaction was in the way; the same again may succeed.
     #[error("another transaction was in the way")]
     Conflict {
-        /// What the database says.
+        /// The error of the database.
         #[source]
         source: DieselError,
     },
@@ -26,34 +26,34 @@ pub enum Error {
         column: &'static str,
         /// The key of the row.
         row: String,
-        /// What is wrong with it.
+        /// The problem.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database does not answer, or not in time.
     #[error("the database is not available")]
     Unavailable {
-        /// What happened.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The SQLite file is not what it was: nothing is written to it any more.
     #[error("the database file is damaged: {found}")]
     Damaged {
-        /// What was found, as a sentence without its dot.
+        /// The finding, as a sentence without its dot.
         found: String,
     },
     /// There is no room for the SQLite file, so nothing was written.
     #[error("there is no room for the database file")]
     StorageFull {
-        /// What SQLite or the system says.
+        /// The error of SQLite or the system.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The SQLite file cannot be written, so nothing was.
     #[error("the database file cannot be written")]
     StorageReadOnly {
-        /// What SQLite or the system says.
+        /// The error of SQLite or the system.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -62,7 +62,7 @@ pub enum Error {
     CannotOpen {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: String,
     },
     /// Another process keeps a SQLite file to itself while it is opened.
@@ -76,7 +76,7 @@ pub enum Error {
     CannotReach {
         /// Its host and port.
         server: String,
-        /// Why.
+        /// The cause.
         cause: String,
         /// Whether that lasts until somebody changes something.
         lasts: bool,
@@ -91,7 +91,7 @@ pub enum Error {
         first(pending)
     )]
     SchemaOlder {
-        /// What is not applied, oldest first.
+        /// The migrations that are not applied, oldest first.
         pending: Vec<String>,
     },
     /// The database was migrated by a newer program, which alone can use it.
@@ -101,7 +101,7 @@ pub enum Error {
         first(unknown)
     )]
     SchemaNewer {
-        /// What is applied and not known, oldest first.
+        /// The migrations that are applied and not known, oldest first.
         unknown: Vec<String>,
     },
     /// The database exists with another number of partitions than asked for.
@@ -109,9 +109,9 @@ pub enum Error {
         "the database has {actual} partitions, {asked} were asked; the number is fixed when a database is created"
     )]
     PartitionCount {
-        /// What the settings ask.
+        /// The number that the settings ask.
         asked: i32,
-        /// What the database has.
+        /// The number that the database has.
         actual: i32,
     },
     /// A PostgreSQL database does not keep text as UTF-8, so it cannot keep every letter.
@@ -119,35 +119,59 @@ pub enum Error {
         "the database keeps text as {encoding}, and UTF8 is needed: make one with `createdb --encoding=UTF8 --template=template0`"
     )]
     Encoding {
-        /// What the database says.
+        /// The error of the database.
         encoding: String,
     },
     /// The role of a PostgreSQL address lacks rights.
     #[error("{problem}")]
     Rights {
-        /// Which, and what to grant.
+        /// The rights, and what to grant.
         problem: String,
     },
     /// A migration failed; the transaction around it was rolled back.
     #[error("a migration failed")]
     Migration {
-        /// What happened.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An address that names no database.
     #[error("{problem}")]
     InvalidUrl {
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// Any other refusal.
     #[error("the database refused a statement")]
     Database {
-        /// What the database says.
+        /// The error of the database.
         #[source]
         source: DieselError,
     },
+}
+
+/// An error with all its causes, for the log.
+#[derive(Debug)]
+pub struct ErrorChain<'e>(pub &'e dyn std::error::Error);
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// The failure of a unit of work that did not end as it wanted.
+pub(crate) enum WriteFailure<T> {
+    /// Nothing was written.
+    Before(Error),
+    /// The commit itself failed: it may have happened all the same.
+    AtCommit { outcome: T, error: Error },
 }
 
 fn counted(versions: &[String]) -> String {
@@ -163,7 +187,7 @@ fn first(versions: &[String]) -> &str {
 
 impl Error {
     /// Whether the same transaction may succeed later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Conflict { .. }
@@ -195,7 +219,7 @@ impl Error {
     }
 
     /// Whether the SQLite file is what is wrong. The next moment changes nothing of it, and who
-    /// runs the server was told once.
+    /// runs the server finds it in the log once.
     pub fn is_of_storage(&self) -> bool {
         matches!(
             self,
@@ -203,7 +227,7 @@ impl Error {
         )
     }
 
-    /// Whether the next moment changes nothing of it, so that callers are told at once: there is no
+    /// Whether the next moment changes nothing of it, so that callers get the error at once: there is no
     /// room, or the SQLite file is what is wrong. A PostgreSQL that only reads may become a primary.
     pub(crate) fn is_lasting(&self) -> bool {
         let is_full = match self {
@@ -219,7 +243,14 @@ impl Error {
         }
     }
 
-    /// What SQLite says about a connection that it does not open.
+    /// The error of a value that cannot be written into a column.
+    pub(crate) fn unwritable(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Database {
+            source: DieselError::SerializationError(Box::new(source)),
+        }
+    }
+
+    /// The error of a connection that SQLite does not open.
     pub(crate) fn not_connected(source: ConnectionError) -> Self {
         match source {
             ConnectionError::CouldntSetupConfiguration(source) => Self::from(source),
@@ -312,7 +343,7 @@ fn on_postgres(error: &DieselError) -> Option<Meaning> {
     }
 }
 
-/// Why PostgreSQL was not available for a write, where it said so.
+/// The reason why PostgreSQL was not available for a write, where it said so.
 pub(crate) fn postgres_storage(
     source: &(dyn std::error::Error + Send + Sync + 'static),
 ) -> Option<Meaning> {
@@ -352,7 +383,7 @@ mod tests {
             let said = Box::new(message.to_owned());
             let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, said);
             let error = Error::from(error);
-            assert!(error.is_passing(), "{message}: {error:?}");
+            assert!(error.is_transient(), "{message}: {error:?}");
             assert_eq!(error.is_lasting(), lasts, "{message}: {error:?}");
         }
     }

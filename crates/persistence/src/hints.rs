@@ -1,8 +1,7 @@
-//! Hints between the processes of one PostgreSQL database: "something was
-//! committed to these partitions". A hint may come late, twice or never; who
-//! waits for one also looks by itself from time to time. They are sent outside
-//! write transactions on a connection of their own, since NOTIFY inside them
-//! takes a lock of the whole database until the commit is on disk.
+//! Hints between the processes of one PostgreSQL database: "something was committed to these
+//! partitions". A hint may come late, twice or never; who waits for one also looks by itself from
+//! time to time. They are sent outside write transactions on a connection of their own, since
+//! NOTIFY inside them takes a lock of the whole database until the commit is on disk.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 use waymark_domain::partition::Partition;
 
 use crate::{
-    Settings, Store,
+    Settings,
     address::Target,
     postgres::{self, Role},
     settings::Address,
@@ -62,48 +61,17 @@ impl Hints {
     }
 }
 
-impl Store {
-    /// Hints of other processes, without those that this store sends, and the work that listens
-    /// for them, which the caller runs: it makes the connection, again whenever that is lost, and
-    /// does not end before the stream is dropped.
-    pub fn hints(&self) -> (Hints, BoxFuture<'static, ()>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let listening = match (&self.settings().url.0, &self.notifier().0) {
-            (Address::Postgres(target), Some(own)) => listen(
-                self.settings().clone(),
-                (**target).clone(),
-                Arc::clone(own),
-                sender,
-            )
-            .boxed(),
-            (Address::Sqlite(_) | Address::Postgres(_), _) => {
-                async move { sender.closed().await }.boxed()
-            }
-        };
-        (Hints { receiver }, listening)
-    }
+pub(crate) struct Notifier(Option<Arc<HintQueue>>);
 
-    /// Tells other processes that something was committed to some partitions. It returns at
-    /// once; hints that wait to be sent become one. They are sent by the
-    /// [work behind the store](Self::work).
-    pub fn notify(&self, hint: &Hint) {
-        self.notifier().notify(hint);
-    }
-}
-
-/// Sends hints in the background.
-pub(crate) struct Notifier(Option<Arc<Waiting>>);
-
-/// What is to be hinted at.
 #[derive(Default)]
-struct News {
+struct HintNews {
     partitions: BTreeSet<Partition>,
     sets_off: bool,
 }
 
 #[derive(Default)]
-struct Waiting {
-    news: Mutex<News>,
+struct HintQueue {
+    news: Mutex<HintNews>,
     bell: Notify,
     /// The process of PostgreSQL through which hints are sent; 0 for none.
     session: AtomicI32,
@@ -124,46 +92,60 @@ impl Notifier {
         let Address::Postgres(target) = &settings.url.0 else {
             return None;
         };
-        let waiting = Arc::clone(self.0.as_ref()?);
-        Some(send(settings.clone(), (**target).clone(), waiting).boxed())
+        let queue = Arc::clone(self.0.as_ref()?);
+        Some(send(settings.clone(), (**target).clone(), queue).boxed())
     }
 
-    fn notify(&self, hint: &Hint) {
-        if let Some(waiting) = &self.0 {
+    /// The hints of other processes, and the work that listens for them.
+    pub(crate) fn listening(&self, settings: &Settings) -> (Hints, BoxFuture<'static, ()>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let listening = match (&settings.url.0, &self.0) {
+            (Address::Postgres(target), Some(own)) => {
+                let (target, own) = ((**target).clone(), Arc::clone(own));
+                listen(settings.clone(), target, own, sender).boxed()
+            }
+            (Address::Sqlite(_) | Address::Postgres(_), _) => {
+                async move { sender.closed().await }.boxed()
+            }
+        };
+        (Hints { receiver }, listening)
+    }
+
+    pub(crate) fn notify(&self, hint: &Hint) {
+        if let Some(queue) = &self.0 {
             {
-                let mut news = waiting.news.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut news = queue.news.lock().unwrap_or_else(PoisonError::into_inner);
                 news.partitions.extend(&hint.partitions);
                 news.sets_off |= hint.sets_off;
             }
-            waiting.bell.notify_one();
+            queue.bell.notify_one();
         }
     }
 }
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        if let Some(waiting) = &self.0 {
-            waiting.ended.store(true, Ordering::SeqCst);
-            waiting.bell.notify_one();
+        if let Some(queue) = &self.0 {
+            queue.ended.store(true, Ordering::SeqCst);
+            queue.bell.notify_one();
         }
     }
 }
 
-async fn send(settings: Settings, target: Target, waiting: Arc<Waiting>) {
+async fn send(settings: Settings, target: Target, queue: Arc<HintQueue>) {
     let mut connection: Option<AsyncPgConnection> = None;
     let mut pause = RECONNECT_MIN;
     loop {
-        waiting.bell.notified().await;
-        if waiting.ended.load(Ordering::SeqCst) {
+        queue.bell.notified().await;
+        if queue.ended.load(Ordering::SeqCst) {
             return;
         }
-        let news =
-            std::mem::take(&mut *waiting.news.lock().unwrap_or_else(PoisonError::into_inner));
+        let news = std::mem::take(&mut *queue.news.lock().unwrap_or_else(PoisonError::into_inner));
         if news.partitions.is_empty() {
             continue;
         }
         if connection.is_none() {
-            connection = open(&settings, &target, &waiting).await;
+            connection = open(&settings, &target, &queue).await;
         }
         let sent = match &mut connection {
             Some(connection) => connection
@@ -178,7 +160,7 @@ async fn send(settings: Settings, target: Target, waiting: Arc<Waiting>) {
         } else {
             // Listeners look by themselves meanwhile, so the hint need not be kept.
             connection = None;
-            waiting.session.store(0, Ordering::SeqCst);
+            queue.session.store(0, Ordering::SeqCst);
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(RECONNECT_MAX);
         }
@@ -189,7 +171,7 @@ async fn send(settings: Settings, target: Target, waiting: Arc<Waiting>) {
 async fn open(
     settings: &Settings,
     target: &Target,
-    waiting: &Waiting,
+    queue: &HintQueue,
 ) -> Option<AsyncPgConnection> {
     // Here alone, since its `load` hides that of atomics.
     use diesel_async::RunQueryDsl;
@@ -199,16 +181,16 @@ async fn open(
         .ok()?;
     let session = select(sql::<Integer>("pg_backend_pid()"));
     let session = session.first::<i32>(&mut connection).await.ok()?;
-    waiting.session.store(session, Ordering::SeqCst);
+    queue.session.store(session, Ordering::SeqCst);
     Some(connection)
 }
 
-/// What stands before the partitions where nothing was set off. A number may be written with it, so
+/// The prefix of partitions where nothing was set off. A number may be written with it, so
 /// that versions before it, which know numbers alone, read the same partitions.
 const NOTHING_SET_OFF: char = '+';
 
 /// More partitions than a payload should carry become "any".
-fn payload(news: &News) -> String {
+fn payload(news: &HintNews) -> String {
     let mut payload = String::new();
     if !news.sets_off {
         payload.push(NOTHING_SET_OFF);
@@ -233,7 +215,12 @@ fn hint(payload: &str) -> Hint {
     }
 }
 
-async fn listen(settings: Settings, target: Target, own: Arc<Waiting>, sender: mpsc::Sender<Hint>) {
+async fn listen(
+    settings: Settings,
+    target: Target,
+    own: Arc<HintQueue>,
+    sender: mpsc::Sender<Hint>,
+) {
     let mut pause = RECONNECT_MIN;
     while !sender.is_closed() {
         if let Ok(mut connection) = postgres::connect(&settings, &target, Role::Hints).await
@@ -287,7 +274,7 @@ mod tests {
             (&many[..], false, "+", &[][..]),
         ] {
             let partitions = partitions.iter().copied().map(Partition::new).collect();
-            let payload = payload(&News {
+            let payload = payload(&HintNews {
                 partitions,
                 sets_off,
             });

@@ -12,21 +12,16 @@ use waymark_domain::{
 };
 
 use crate::{
-    Direction, Error, Store,
-    commit::lookup::{self, Head, STEP_ENTRIES_MAX},
+    BatchId, Batched, Direction, Error, Store,
+    order_entries::IndexedOrder,
     rows::{
-        Reading,
-        entry::EntryRow,
-        journal::{Journal, Line, PAGE_ENTRIES},
+        entry::{EntryRow, STEP_ENTRIES_MAX},
+        entry_index::IndexLine,
         order::OrderRow,
     },
-    schema::{history, journal_pages, orders},
-    stored::chained,
+    schema::history,
     tx::{Tx, on_conn},
 };
-
-/// How many pages of a journal are read at once.
-const PAGES_MAX: usize = 80;
 
 /// How many entries are looked up in one statement; SQLite bounds its parameters.
 const OFFSETS_AT_ONCE: usize = 500;
@@ -36,51 +31,22 @@ const OFFSETS_AT_ONCE: usize = 500;
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PART_ENTRIES: usize = 64;
 
-/// What a transaction wrote into each of its entries: 16 random bytes. Two timelines of one
-/// database, as a restore makes them, differ in it at the same offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchId(pub [u8; 16]);
+const ROWS_MAX: usize = 100_000;
 
-impl BatchId {
-    pub(crate) fn read(position: LogPosition, bytes: Vec<u8>) -> Result<Self, Error> {
-        let row = format!("{}/{}", position.partition.number(), position.offset);
-        let reading = Reading {
-            table: "history",
-            row: &row,
-        };
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| reading.corrupt("batch_id", "not 16 bytes"))
-    }
-}
-
-/// An entry and the transaction that wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batched {
-    /// The entry.
-    pub logged: Logged,
-    /// The transaction.
-    pub batch: BatchId,
-    /// The transaction that wrote the entry before it in the partition; none before the first one,
-    /// and where that entry was not read with it.
-    pub before: Option<BatchId>,
-}
-
-/// Which entries of an order to list.
+/// A query of the entries of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// By sequence, up or down.
     pub direction: Direction,
     /// Goes on past this sequence; none to begin.
     pub after_sequence: Option<i64>,
-    /// Whose eyes it is for.
+    /// The readers that it is for.
     pub visibility: Visibility,
     /// At most this many entries, at least 1.
     pub limit: usize,
 }
 
-/// Whose eyes a history is for.
+/// The readers that a history is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     /// All entries.
@@ -112,7 +78,7 @@ impl Store {
     ) -> Result<Option<HistoryPage>, Error> {
         let partition = self.partition_of(workflow, order_id);
         let page = self.database().snapshot(async |tx| {
-            match Found::find(tx, partition, workflow, order_id).await? {
+            match IndexedOrder::find(tx, partition, workflow, order_id).await? {
                 Some(order) => Ok(Some(of_order(tx, &order, query).await?)),
                 None => Ok(None),
             }
@@ -135,26 +101,20 @@ impl Store {
     ) -> Result<Vec<Batched>, Error> {
         let partition = self.partition_of(workflow, order_id);
         let limit = chunk_limit(limit);
-        let more = usize::try_from(limit)
-            .unwrap_or(usize::MAX)
-            .saturating_add(1);
-        let query = HistoryQuery {
-            direction: Direction::Ascending,
-            after_sequence: Some(sequence),
-            visibility: Visibility::All,
-            limit: more,
-        };
         let rows = self.database().snapshot(async |tx| {
-            let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
+            let Some(order) = IndexedOrder::find(tx, partition, workflow, order_id).await? else {
                 return Ok(Vec::new());
             };
-            let (lines, complete) = lines(tx, &order, &query).await?;
-            let offsets = lines.iter().take(more).map(|line| line.offset);
+            let lines = order
+                .lines(tx, Direction::Ascending, Some(sequence))
+                .await?;
+            let (lines, complete) = lines;
+            let offsets = lines.iter().take(limit + 1).map(|line| line.offset);
             let rows = at(tx, partition, &offsets.collect::<Vec<_>>()).await?;
             let full = if complete { limit } else { 0 };
             Ok(whole_steps(rows, full))
         });
-        rows.await?.into_iter().map(batched).collect()
+        rows.await?.into_iter().map(Batched::read).collect()
     }
 
     /// Lists what was committed to a partition after an offset, in commit order, whole steps
@@ -169,40 +129,11 @@ impl Store {
         offset: i64,
         limit: usize,
     ) -> Result<Vec<Batched>, Error> {
-        let limit = chunk_limit(limit);
-        let read = self.database().read(async |tx| {
-            let after = history::table
-                .filter(history::partition.eq(partition.number()))
-                .filter(history::log_offset.gt(offset))
-                .order(history::log_offset)
-                .limit(limit + 1);
-            let rows = on_conn!(tx, |c| after.load::<EntryRow>(c).await)?;
-            Ok((batch(tx, LogPosition { partition, offset }).await?, rows))
-        });
-        let (before, rows) = read.await?;
-        let entries = chained(whole_steps(rows, limit), before)?;
-        let entries = entries.into_iter();
-        entries
-            .map(|entry| entry.map_err(|unreadable| unreadable.error()))
-            .collect()
-    }
-
-    /// Lists the last entry of every partition that has any. Where an entry is not there any more
-    /// that this process knew of, the [`timeline`](Self::timeline) is another one from then on.
-    ///
-    /// # Errors
-    /// Returns [`Error`] when the database cannot be read.
-    pub async fn history_heads(&self) -> Result<Vec<Head>, Error> {
-        let partitions = self.partition_count().all().collect::<Vec<_>>();
-        let memory = self.timelines().remember();
-        let read = self.database().read(async |tx| {
-            let heads = lookup::heads(tx, &partitions).await?;
-            let there = batches(tx, &memory.passed(&heads)).await?;
-            Ok((heads, there))
-        });
-        let (heads, there) = read.await?;
-        self.compare_heads(&memory, &heads, &there);
-        Ok(heads)
+        let place = [(partition, offset)];
+        let chunks = self.history_after_each(&place, limit).await?;
+        let entries = chunks.into_iter().flat_map(|(_, entries)| entries);
+        let read = entries.map(|entry| entry.map_err(|unreadable| unreadable.error()));
+        read.collect()
     }
 
     /// Finds the entries at some positions, in no order; those that are not there are left out.
@@ -225,7 +156,7 @@ impl Store {
             }
             Ok(rows)
         });
-        rows.await?.into_iter().map(batched).collect()
+        rows.await?.into_iter().map(Batched::read).collect()
     }
 
     /// Finds which transaction wrote the entry at a position.
@@ -253,98 +184,18 @@ pub(crate) async fn batch(tx: &mut Tx, position: LogPosition) -> Result<Option<B
     id.map(|bytes| BatchId::read(position, bytes)).transpose()
 }
 
-/// Finds which transactions wrote the entries at some positions, those that are there.
-async fn batches(
-    tx: &mut Tx,
-    positions: &[LogPosition],
-) -> Result<Vec<(LogPosition, BatchId)>, Error> {
-    let found: Vec<Option<Vec<u8>>> = match tx {
-        // In one round trip.
-        Tx::Postgres(connection) => {
-            let connection: &AsyncPgConnection = connection;
-            let found = positions.iter().map(|position| async move {
-                let id = batch_of(*position).first(&mut &*connection).await;
-                id.optional()
-            });
-            try_join_all(found).await?
-        }
-        Tx::Sqlite(connection) => {
-            let mut found = Vec::with_capacity(positions.len());
-            for position in positions {
-                let id = batch_of(*position).first(&mut ***connection).await;
-                found.push(id.optional()?);
-            }
-            found
-        }
-    };
-    let found = positions.iter().zip(found).filter_map(|(position, id)| {
-        let id = BatchId::read(*position, id?);
-        Some(id.map(|id| (*position, id)))
-    });
-    found.collect()
-}
-
 /// How many rows a chunk may have, so that any step fits into one.
-pub(crate) fn chunk_limit(asked: usize) -> i64 {
-    i64::try_from(asked)
-        .unwrap_or(i64::MAX)
-        .clamp(STEP_ENTRIES_MAX, 100_000)
+pub(crate) fn chunk_limit(asked: usize) -> usize {
+    asked.clamp(STEP_ENTRIES_MAX, ROWS_MAX)
 }
 
 /// Cuts a chunk after its last whole step: one row more than `limit` says which step the last ones belong to.
-pub(crate) fn whole_steps(mut rows: Vec<EntryRow>, limit: i64) -> Vec<EntryRow> {
-    if i64::try_from(rows.len()).is_ok_and(|length| length > limit) {
+pub(crate) fn whole_steps(mut rows: Vec<EntryRow>, limit: usize) -> Vec<EntryRow> {
+    if rows.len() > limit {
         let cut = rows.last().map(|row| row.step_offset);
         rows.retain(|row| Some(row.step_offset) != cut);
     }
     rows
-}
-
-pub(crate) fn batched(row: EntryRow) -> Result<Batched, Error> {
-    let logged = row.logged()?;
-    let batch = BatchId::read(logged.position, row.batch_id)?;
-    Ok(Batched {
-        logged,
-        batch,
-        before: None,
-    })
-}
-
-/// An order whose history is read.
-pub(crate) struct Found {
-    partition: Partition,
-    order_key: i64,
-    newest: Journal,
-}
-
-impl Found {
-    pub(crate) async fn find(
-        tx: &mut Tx,
-        partition: Partition,
-        workflow: &WorkflowCode,
-        order_id: &OrderId,
-    ) -> Result<Option<Self>, Error> {
-        let key = orders::table
-            .filter(orders::workflow.eq(workflow.as_str()))
-            .filter(orders::id.eq(order_id.as_str()))
-            .select((orders::order_key, orders::journal));
-        let found = on_conn!(tx, |c| key.first::<(i64, Vec<u8>)>(c).await).optional()?;
-        found
-            .map(|(order_key, journal)| Self::read(partition, order_key, &journal))
-            .transpose()
-    }
-
-    fn read(partition: Partition, order_key: i64, journal: &[u8]) -> Result<Self, Error> {
-        let reading = Reading {
-            table: "orders",
-            row: &format_args!("{}/{order_key}", partition.number()),
-        };
-        Ok(Self {
-            partition,
-            order_key,
-            newest: Journal::read(journal, &reading, "journal")?,
-        })
-    }
 }
 
 /// Lists the newest entries of an order that the customer may read, newest first, at most `limit`.
@@ -353,11 +204,7 @@ pub(crate) async fn newest_for_customer(
     row: &OrderRow,
     limit: usize,
 ) -> Result<Vec<Logged>, Error> {
-    let order = Found {
-        partition: Partition::new(row.partition),
-        order_key: row.order_key,
-        newest: row.journal()?,
-    };
+    let order = IndexedOrder::of(row)?;
     let mut query = HistoryQuery {
         direction: Direction::Descending,
         after_sequence: None,
@@ -376,8 +223,13 @@ pub(crate) async fn newest_for_customer(
     }
 }
 
-async fn of_order(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<HistoryPage, Error> {
-    let (lines, complete) = lines(tx, order, query).await?;
+async fn of_order(
+    tx: &mut Tx,
+    order: &IndexedOrder,
+    query: &HistoryQuery,
+) -> Result<HistoryPage, Error> {
+    let lines = order.lines(tx, query.direction, query.after_sequence);
+    let (lines, complete) = lines.await?;
     let mut chosen = Vec::new();
     let mut next = None;
     let mut passed = query.after_sequence;
@@ -396,7 +248,7 @@ async fn of_order(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<Hi
     let mut next = next.or(passed.filter(|_| !complete));
     let (mut entries, mut bytes) = (Vec::with_capacity(chosen.len()), 0);
     for part in chosen.chunks(PART_ENTRIES) {
-        let mut rows = found(tx, order.partition, part).await?;
+        let mut rows = found(tx, order.partition(), part).await?;
         if query.direction == Direction::Descending {
             rows.reverse();
         }
@@ -412,8 +264,12 @@ async fn of_order(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<Hi
     Ok(HistoryPage { entries, next })
 }
 
-/// The entries at some lines of a journal, which must be there, in log order.
-async fn found(tx: &mut Tx, partition: Partition, lines: &[Line]) -> Result<Vec<EntryRow>, Error> {
+/// The entries at some lines of an entry index, which must be there, in log order.
+async fn found(
+    tx: &mut Tx,
+    partition: Partition,
+    lines: &[IndexLine],
+) -> Result<Vec<EntryRow>, Error> {
     let offsets = lines.iter().map(|line| line.offset).collect::<Vec<_>>();
     let rows = at(tx, partition, &offsets).await?;
     if rows.len() != offsets.len() {
@@ -421,96 +277,10 @@ async fn found(tx: &mut Tx, partition: Partition, lines: &[Line]) -> Result<Vec<
             table: "history",
             column: "log_offset",
             row: format!("{}/{offsets:?}", partition.number()),
-            source: "an entry of a journal is not there".into(),
+            source: "an entry of the entry index is not there".into(),
         });
     }
     Ok(rows)
-}
-
-/// The lines of an order's journal past a sequence, in the direction of the query, and whether
-/// these are all; otherwise there are at least `PAGES_MAX` pages of them.
-pub(crate) async fn lines(
-    tx: &mut Tx,
-    order: &Found,
-    query: &HistoryQuery,
-) -> Result<(Vec<Line>, bool), Error> {
-    let after = query.after_sequence;
-    let ahead = |line: &Line| match query.direction {
-        Direction::Ascending => after.is_none_or(|after| line.sequence > after),
-        Direction::Descending => after.is_none_or(|after| line.sequence < after),
-    };
-    let pages = pages(tx, order, query).await?;
-    let complete = pages.len() < PAGES_MAX;
-    let moved = pages.iter().flat_map(Journal::lines);
-    let newest = order.newest.lines().iter();
-    // Going up, the row's own lines follow only when no page is left out.
-    let newest = newest.filter(|_| complete || query.direction == Direction::Descending);
-    let lines = moved.chain(newest).copied().filter(ahead);
-    let mut lines = lines.collect::<Vec<_>>();
-    if query.direction == Direction::Descending {
-        lines.reverse();
-    }
-    Ok((lines, complete))
-}
-
-/// The offsets of all entries of an order, the newest first; none for an order that is not there.
-pub(crate) async fn offsets(
-    tx: &mut Tx,
-    partition: Partition,
-    workflow: &WorkflowCode,
-    order_id: &OrderId,
-) -> Result<Vec<i64>, Error> {
-    let mut offsets = Vec::new();
-    let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
-        return Ok(offsets);
-    };
-    let mut query = HistoryQuery {
-        direction: Direction::Descending,
-        after_sequence: None,
-        visibility: Visibility::All,
-        limit: usize::MAX,
-    };
-    loop {
-        let (lines, complete) = lines(tx, &order, &query).await?;
-        offsets.extend(lines.iter().map(|line| line.offset));
-        match lines.last() {
-            Some(last) if !complete => query.after_sequence = Some(last.sequence),
-            _ => return Ok(offsets),
-        }
-    }
-}
-
-/// The next pages in the direction of the query, by sequence; few orders have any.
-async fn pages(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<Vec<Journal>, Error> {
-    use journal_pages::first_sequence;
-
-    if order.newest.first_sequence() <= 1 {
-        return Ok(Vec::new());
-    }
-    let page = i64::try_from(PAGE_ENTRIES).unwrap_or(i64::MAX);
-    let limit = i64::try_from(PAGES_MAX).unwrap_or(i64::MAX);
-    let of_order = lookup::pages_of(order.partition, order.order_key);
-    let rows = match query.direction {
-        Direction::Ascending => {
-            let from = query.after_sequence.unwrap_or(0).saturating_sub(page);
-            let rows = of_order
-                .filter(first_sequence.gt(from))
-                .order(first_sequence.asc())
-                .limit(limit);
-            on_conn!(tx, |c| rows.load(c).await)?
-        }
-        Direction::Descending => {
-            let until = query.after_sequence.unwrap_or(i64::MAX);
-            let rows = of_order
-                .filter(first_sequence.lt(until))
-                .order(first_sequence.desc())
-                .limit(limit);
-            let mut rows = on_conn!(tx, |c| rows.load(c).await)?;
-            rows.reverse();
-            rows
-        }
-    };
-    lookup::read_pages(order.partition, order.order_key, &rows)
 }
 
 /// The entries at some offsets, in log order.

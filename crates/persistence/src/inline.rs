@@ -1,7 +1,6 @@
-//! SQLite without a hop per statement. Diesel's wrapper hands every statement to
-//! a blocking thread, which costs several times the statement itself. Here each
-//! statement runs where it is called, and [`Hop`] announces the whole unit of
-//! work to the runtime once.
+//! SQLite without a hop per statement. Diesel's wrapper hands every statement to a blocking thread,
+//! which costs several times the statement itself. Here each statement runs where it is called, and
+//! [`Hop`] announces the whole unit of work to the runtime once.
 
 use std::{
     error::Error,

@@ -1,21 +1,21 @@
-//! How long a unit of work may take, and how many connections there are for which.
+//! Limits: the time of a unit of work, and the connections for each kind of read.
 
 use std::time::Duration;
 
 use crate::{Settings, postgres::Role};
 
-/// How many connections serve single reads, and how many what reads many bodies. Each side has
+/// Connections that serve single reads, and those for what reads many bodies. Each side has
 /// at least one, so one asked for becomes two.
 pub(crate) fn shares(settings: &Settings) -> (usize, usize) {
     let all = settings.read_connections_max.max(1);
     (all - all / 2, (all / 2).max(1))
 }
 
-/// How long a single read may take, however long a statement may: a connection that has died
+/// Time that a single read may take, however long a statement may: a connection that has died
 /// without a word is found out by nothing else.
 const SINGLE_READ_MAX: Duration = Duration::from_secs(5);
 
-/// How long each stage of a unit of work may take before its connection is given up. The
+/// Time that each stage of a unit of work may take before its connection is given up. The
 /// limits of the sessions do not help where PostgreSQL, or the network to it, stands still.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
@@ -24,7 +24,6 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Those of single reads, and of writes by this role.
     pub(crate) fn of(settings: &Settings, writer: Role) -> Self {
         let write = match writer {
             // Migrations take their time.

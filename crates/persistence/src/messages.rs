@@ -1,16 +1,15 @@
-//! What SQLite's refusals mean. Diesel hands out no codes, but the texts are part of
+//! The meanings of SQLite's refusals. Diesel hands out no codes, but the texts are part of
 //! SQLite, which is compiled in, and do not change with the language of a system.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// What a refusal of SQLite means for the file.
+/// The meaning of a refusal of SQLite for the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The file is not what it was: nothing can be relied on.
     Damaged,
     /// There is no room; what was being written was rolled back.
     Full,
-    /// The file may not be written.
     ReadOnly,
     /// Another transaction is in the way.
     Conflict,
@@ -18,20 +17,18 @@ pub(crate) enum Meaning {
     Unavailable,
 }
 
-/// What SQLite says where a file cannot be read or written. It may have other causes than
+/// SQLite's text where a file cannot be read or written. It may have other causes than
 /// damage, see [`crate::storage`].
 pub(crate) const DISK_ERROR: &str = "disk I/O error";
 
-/// What SQLite says of a file that is something else.
+/// SQLite's text for a file that is something else.
 pub(crate) const NOT_A_DATABASE: &str = "file is not a database";
 
-/// What SQLite says where there is no room.
 pub(crate) const FULL: &str = "database or disk is full";
 
-/// What SQLite says where the system opens no file for it.
+/// SQLite's text where the system opens no file for it.
 pub(crate) const CANNOT_OPEN: &str = "unable to open database file";
 
-/// Whole texts.
 const TEXTS: [(&str, Meaning); 10] = [
     ("database disk image is malformed", Meaning::Damaged),
     (NOT_A_DATABASE, Meaning::Damaged),
@@ -54,7 +51,7 @@ const BEGINNINGS: [(&str, Meaning); 4] = [
     ("database table is locked: ", Meaning::Conflict),
 ];
 
-/// What a text of SQLite means, where it means anything for the file.
+/// The meaning of a text of SQLite, where it has one for the file.
 pub(crate) fn meaning(text: &str) -> Option<Meaning> {
     let whole = TEXTS.iter().find(|(known, _)| *known == text);
     let found = whole.or_else(|| BEGINNINGS.iter().find(|(known, _)| text.starts_with(known)));

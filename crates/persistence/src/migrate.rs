@@ -1,6 +1,5 @@
-//! Migrations, embedded in the program, and the rows that make a database a
-//! deployment: its id, its partitions, the version of its catalog, the key that
-//! signs tokens of customers.
+//! Migrations, embedded in the program, and the rows that make a database a deployment: its id, its
+//! partitions, the version of its catalog, the key that signs tokens of customers.
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg,
@@ -12,15 +11,16 @@ use uuid::Uuid;
 use waymark_domain::{partition::PartitionCount, value::Timestamp};
 
 use crate::{
-    Clock, Error, Settings, messages,
+    Clock, Error, Settings,
+    database::Database,
+    messages,
     postgres::{self, Role},
     reach, rights,
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     storage::opening,
-    store::DeploymentId,
     tracking::{self, TrackingKey},
-    tx::{Database, Ending, Tx, before, on_conn, owning},
+    tx::{Ending, Tx, before, on_conn, owning},
 };
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -29,18 +29,27 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgre
 /// Names the lock that keeps two migrating processes apart: "waymark" as a number.
 const ADVISORY_LOCK: i64 = 0x0077_6179_6d61_726b;
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// The versions that were applied, oldest first; empty when there was nothing to do.
     pub applied: Vec<String>,
-    /// How many partitions the database has.
+    /// The number of partitions of the database.
     pub partitions: PartitionCount,
     /// Whether the database was made: until now there was none at that place.
     pub is_new: bool,
 }
 
-/// What a database says about itself.
+/// The id of a deployment: 16 random bytes, made with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeploymentId(pub [u8; 16]);
+
+impl std::fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Uuid::from_bytes(self.0).fmt(f)
+    }
+}
+
 pub(crate) struct Deployment {
     pub(crate) id: DeploymentId,
     pub(crate) partitions: PartitionCount,
@@ -210,22 +219,17 @@ diesel::table! {
 
 /// The versions that the database has. A user that may only read may ask.
 async fn applied(tx: &mut Tx) -> Result<Vec<String>, Error> {
-    let count = match tx {
-        Tx::Postgres(connection) => {
-            // Unlike the information schema, it hides nothing from those who have no right to it.
-            let sql = "SELECT count(*) AS count FROM pg_class \
-                       WHERE oid = to_regclass('__diesel_schema_migrations')";
-            diesel::sql_query(sql)
-                .get_result::<Count>(&mut ***connection)
-                .await?
+    let sql = match tx {
+        // Unlike the information schema, it hides nothing from those who have no right to it.
+        Tx::Postgres(_) => {
+            "SELECT count(*) AS count FROM pg_class \
+             WHERE oid = to_regclass('__diesel_schema_migrations')"
         }
-        Tx::Sqlite(connection) => {
-            let sql = "SELECT count(*) AS count FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
-            diesel::sql_query(sql)
-                .get_result::<Count>(&mut ***connection)
-                .await?
+        Tx::Sqlite(_) => {
+            "SELECT count(*) AS count FROM sqlite_schema WHERE name = '__diesel_schema_migrations'"
         }
     };
+    let count = on_conn!(tx, |c| diesel::sql_query(sql).get_result::<Count>(c).await)?;
     if count.count == 0 {
         return Ok(Vec::new());
     }
@@ -241,7 +245,6 @@ struct Count {
     count: i64,
 }
 
-/// The versions that this program has.
 fn known(tx: &Tx) -> Result<Vec<String>, Error> {
     match tx {
         Tx::Postgres(_) => versions::<Pg>(&POSTGRES),
@@ -347,21 +350,15 @@ async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<Part
         deployment::partition_count.eq(count.get()),
         deployment::create_time.eq(now.micros()),
     );
-    on_conn!(tx, |c| diesel::insert_into(deployment::table)
-        .values(row)
-        .execute(c)
-        .await)?;
+    let insert = diesel::insert_into(deployment::table).values(row);
+    on_conn!(tx, |c| insert.execute(c).await)?;
     for partition in count.all() {
         let row = partitions::partition.eq(partition.number());
-        on_conn!(tx, |c| diesel::insert_into(partitions::table)
-            .values(row)
-            .execute(c)
-            .await)?;
+        let insert = diesel::insert_into(partitions::table).values(row);
+        on_conn!(tx, |c| insert.execute(c).await)?;
         let row = dispatch_leases::partition.eq(partition.number());
-        on_conn!(tx, |c| diesel::insert_into(dispatch_leases::table)
-            .values(row)
-            .execute(c)
-            .await)?;
+        let insert = diesel::insert_into(dispatch_leases::table).values(row);
+        on_conn!(tx, |c| insert.execute(c).await)?;
     }
     Ok(count)
 }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use waymark_domain::{partition::Partition, value::Timestamp};
 
 use crate::{
-    ChangeError, ChangeMode, Clock, CommitError, Error, Request, Store,
-    commit::retry::{Patience, report},
+    Clock, CommitError, Error, Request, Store,
+    logging::report,
+    patience::Patience,
     requests::{self, Scope},
     tx::{Ending, Tx, WriteFailure},
 };
@@ -15,17 +16,38 @@ use crate::{
 /// A call, apart from what it does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'c> {
-    /// What its request id belongs to.
     pub(crate) scope: &'c Scope,
     /// Its idempotency key; none for a call that is not idempotent.
     pub(crate) request: Option<&'c Request>,
-    /// Whether it is a dry run.
     pub(crate) mode: ChangeMode,
-    /// The partitions that are locked while it is carried out.
     pub(crate) locks: &'c [Partition],
 }
 
-/// What a call came to.
+/// Whether a change is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeMode {
+    /// It is saved.
+    Apply,
+    /// A dry run: it is only checked. Where its request id was used, that is answered as to a call
+    /// that is carried out; it is not remembered.
+    DryRun,
+}
+
+/// Why a change of a workflow did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError<E> {
+    /// The edit refused, or orders use what it takes away.
+    #[error("the change was refused")]
+    Refused(E),
+    /// The request id was used for another call.
+    #[error("the request id was used for another call")]
+    RequestIdReused,
+    /// The database failed.
+    #[error(transparent)]
+    Failed(CommitError),
+}
+
+/// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered<T> {
     /// It was carried out, or would be; what is answered.
@@ -34,10 +56,14 @@ pub enum Answered<T> {
     Replayed(Vec<u8>),
 }
 
-/// What a call does in its transaction. A trait and no closure, since the future of an
+/// What became of the work of a call: its answer or its refusal, unless the database failed.
+pub(crate) type CarriedOut<W> =
+    Result<Result<<W as Transact>::Done, <W as Transact>::Refusal>, Error>;
+
+/// The work of a call in its transaction. A trait and no closure, since the future of an
 /// asynchronous closure that borrows cannot be shown to be `Send`.
 pub(crate) trait Transact {
-    /// What it answers.
+    /// Its answer.
     type Done: Send;
     /// Why it is refused.
     type Refusal: Send;
@@ -60,8 +86,7 @@ pub(crate) trait Transact {
     }
 }
 
-/// What one transaction came to.
-enum Decision<T, E> {
+enum CallOutcome<T, E> {
     Done(T),
     /// An answer was remembered, perhaps by an earlier attempt of this very call.
     Found {
@@ -72,7 +97,7 @@ enum Decision<T, E> {
     RequestIdReused,
 }
 
-/// What is open of the commits so far.
+/// The commits so far that are in doubt.
 enum Doubt<T> {
     /// Nothing.
     None,
@@ -82,7 +107,6 @@ enum Doubt<T> {
     Wrote(T),
 }
 
-/// The attempts at one call.
 struct Attempts<'c, W: Transact, F> {
     call: Call<'c>,
     work: W,
@@ -99,17 +123,13 @@ impl Transact for Lookup {
     type Done = std::convert::Infallible;
     type Refusal = ();
 
-    async fn carry_out(
-        &mut self,
-        _: &mut Tx,
-        _: Timestamp,
-    ) -> Result<Result<Self::Done, ()>, Error> {
+    async fn carry_out(&mut self, _: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         Ok(Err(()))
     }
 }
 
 impl Store {
-    /// Carries a call out in one transaction, tried again while the database is in the way.
+    /// Carries a call out in one transaction, tried again while the database does not take it.
     /// `encode` makes the bytes that a repeated call is answered with.
     ///
     /// # Errors
@@ -138,7 +158,7 @@ impl Store {
                 Ok(decision) => return attempts.answer(decision),
                 Err(WriteFailure::AtCommit { outcome, error }) => {
                     if call.request.is_none() && !W::IS_REPEATABLE {
-                        report(&error, "the commit of a change was not answered");
+                        report(&error, "commit of a change not answered");
                         return Err(ChangeError::Failed(CommitError::OutcomeUnknown));
                     }
                     attempts.unanswered(outcome);
@@ -147,13 +167,13 @@ impl Store {
                 Err(WriteFailure::Before(error)) => error,
             };
             let in_doubt = !matches!(attempts.doubt, Doubt::None);
-            // A refusal whose words are not known may have been a passing one.
-            let passing = error.is_passing() || in_doubt;
+            // A refusal whose words are not known may have been a transient one.
+            let is_transient = error.is_transient() || in_doubt;
             if error.is_lasting()
-                || (!passing && std::mem::replace(&mut refused_before, true))
+                || (!is_transient && std::mem::replace(&mut refused_before, true))
                 || !patience.wait().await
             {
-                report(&error, "a change was given up");
+                report(&error, "change given up");
                 return Err(ChangeError::Failed(if in_doubt {
                     CommitError::OutcomeUnknown
                 } else {
@@ -189,24 +209,24 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
         &mut self,
         tx: &mut Tx,
         clock: &Clock,
-    ) -> Result<Ending<Decision<W::Done, W::Refusal>>, Error> {
+    ) -> Result<Ending<CallOutcome<W::Done, W::Refusal>>, Error> {
         if let Some(found) = self.earlier(tx, clock.now()).await? {
             // Waits for the standby, which may not have yet what a restart made visible.
             return Ok(Ending::Commit(found));
         }
         let done = match self.work.carry_out(tx, clock.now()).await? {
             Ok(done) => done,
-            Err(refusal) => return Ok(Ending::RollBack(Decision::Refused(refusal))),
+            Err(refusal) => return Ok(Ending::RollBack(CallOutcome::Refused(refusal))),
         };
         match (self.call.mode, self.call.request) {
-            (ChangeMode::Rehearse, _) => return Ok(Ending::RollBack(Decision::Done(done))),
+            (ChangeMode::DryRun, _) => return Ok(Ending::RollBack(CallOutcome::Done(done))),
             (ChangeMode::Apply, Some(request)) => {
                 let answer = (self.encode)(&done);
                 requests::remember(tx, self.call.scope, request, &answer).await?;
             }
             (ChangeMode::Apply, None) => {}
         }
-        Ok(Ending::Commit(Decision::Done(done)))
+        Ok(Ending::Commit(CallOutcome::Done(done)))
     }
 
     /// Finds what was done before, by the same call or by an attempt of this one. What is open
@@ -215,7 +235,7 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
         &mut self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Option<Decision<W::Done, W::Refusal>>, Error> {
+    ) -> Result<Option<CallOutcome<W::Done, W::Refusal>>, Error> {
         let Some(request) = self.call.request else {
             return self.settled(tx).await;
         };
@@ -226,9 +246,9 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
             return Ok(None);
         };
         if kept.fingerprint.as_slice() != request.fingerprint {
-            return Ok(Some(Decision::RequestIdReused));
+            return Ok(Some(CallOutcome::RequestIdReused));
         }
-        Ok(Some(Decision::Found {
+        Ok(Some(CallOutcome::Found {
             is_ours: kept.change_id.as_slice() == self.change_id,
             answer: kept.answer,
         }))
@@ -238,12 +258,12 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
     async fn settled(
         &mut self,
         tx: &mut Tx,
-    ) -> Result<Option<Decision<W::Done, W::Refusal>>, Error> {
+    ) -> Result<Option<CallOutcome<W::Done, W::Refusal>>, Error> {
         if matches!(self.doubt, Doubt::None) {
             return Ok(None);
         }
         Ok(match self.work.settle(tx).await? {
-            Some(true) => Some(Decision::Found {
+            Some(true) => Some(CallOutcome::Found {
                 answer: Vec::new(),
                 is_ours: true,
             }),
@@ -255,11 +275,11 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
         })
     }
 
-    /// Notes that the commit of a transaction was not answered.
-    fn unanswered(&mut self, outcome: Decision<W::Done, W::Refusal>) {
+    /// Records that the commit of a transaction was not answered.
+    fn unanswered(&mut self, outcome: CallOutcome<W::Done, W::Refusal>) {
         match outcome {
-            Decision::Done(done) => self.doubt = Doubt::Wrote(done),
-            Decision::Found { .. } | Decision::Refused(_) | Decision::RequestIdReused => {
+            CallOutcome::Done(done) => self.doubt = Doubt::Wrote(done),
+            CallOutcome::Found { .. } | CallOutcome::Refused(_) | CallOutcome::RequestIdReused => {
                 if matches!(self.doubt, Doubt::None) {
                     self.doubt = Doubt::Repeated;
                 }
@@ -269,16 +289,16 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
 
     fn answer(
         self,
-        decision: Decision<W::Done, W::Refusal>,
+        decision: CallOutcome<W::Done, W::Refusal>,
     ) -> Result<Answered<W::Done>, ChangeError<W::Refusal>> {
         match decision {
-            Decision::Done(done) => Ok(Answered::Done(done)),
-            Decision::Found { answer, is_ours } => Ok(match self.doubt {
+            CallOutcome::Done(done) => Ok(Answered::Done(done)),
+            CallOutcome::Found { answer, is_ours } => Ok(match self.doubt {
                 Doubt::Wrote(done) if is_ours => Answered::Done(done),
                 Doubt::None | Doubt::Repeated | Doubt::Wrote(_) => Answered::Replayed(answer),
             }),
-            Decision::Refused(refusal) => Err(ChangeError::Refused(refusal)),
-            Decision::RequestIdReused => Err(ChangeError::RequestIdReused),
+            CallOutcome::Refused(refusal) => Err(ChangeError::Refused(refusal)),
+            CallOutcome::RequestIdReused => Err(ChangeError::RequestIdReused),
         }
     }
 }

@@ -1,11 +1,10 @@
-//! Connections to PostgreSQL. A stopped process must not hold a partition and a
-//! dead network must not look like a slow one, so nothing is left at the
-//! server's defaults, which are hours.
+//! Connections to PostgreSQL. A stopped process must not hold a partition and a dead network must
+//! not look like a slow one, so nothing is left at the server's defaults, which are hours.
 
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,6 +23,7 @@ use diesel_async::{
     },
 };
 use futures::FutureExt;
+use tokio::runtime::Handle;
 use tokio_postgres::{Client, Connection, Socket, config::SslMode, error::SqlState};
 
 use waymark_domain::partition::Partition;
@@ -31,7 +31,8 @@ use waymark_domain::partition::Partition;
 use crate::{
     Error, Settings,
     address::Target,
-    tls::{Attempt, Stream},
+    error::ErrorChain,
+    tls::{TlsAttempt, TlsStream},
 };
 
 /// Lookups of a set of keys go through the index of the keys, one by one, however little the
@@ -43,16 +44,14 @@ const PLANS: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET 
 const LOCK: &str = "PREPARE waymark_lock (integer[]) AS \
                     SELECT FROM partitions WHERE partition = ANY ($1) ORDER BY partition FOR UPDATE;";
 
-/// What a connection is for; each role has its own limits.
+/// The purpose of a connection; each role has its own limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Reads alone; the server refuses writes on it.
     Read,
-    /// The commit protocol.
     Write,
     /// Migrations, which may take their time.
     Maintenance,
-    /// LISTEN and NOTIFY.
     Hints,
 }
 
@@ -62,6 +61,40 @@ impl Role {
             Self::Write | Self::Maintenance => true,
             Self::Read | Self::Hints => false,
         }
+    }
+}
+
+/// The runtime on which connections that write live, whoever opens them: every message of one
+/// passes through a task there. Where that is another runtime than that of the queries, each waits
+/// until a thread of the other one has time for it. As long as none is set, a connection lives where
+/// it is opened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Home(Arc<Mutex<Option<Handle>>>);
+
+impl Home {
+    /// Has connections live on the runtime that calls, from now on.
+    pub(crate) fn settle(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Handle::current());
+    }
+
+    async fn establish(
+        &self,
+        target: Target,
+        session: String,
+    ) -> ConnectionResult<AsyncPgConnection> {
+        let home = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(home) = home else {
+            return establish(&target, &session).await;
+        };
+        let opened = home.spawn(async move { establish(&target, &session).await });
+        opened.await.unwrap_or_else(|error| {
+            let error = format!("the runtime of connections ended: {error}");
+            Err(ConnectionError::BadConnection(error))
+        })
     }
 }
 
@@ -85,7 +118,7 @@ impl DerefMut for PgConn {
     }
 }
 
-/// What a commit waits for, which every transaction that writes says for itself: the disk here
+/// The durability that a commit waits for, which every transaction that writes says for itself: the disk here
 /// and of the synchronous standbys, if any are named. A server that is set to wait until those
 /// have applied it too is left so; anything laxer is not.
 #[derive(Debug, Clone, Default)]
@@ -170,6 +203,7 @@ pub(crate) fn pool(
     target: &Target,
     (role, size): (Role, usize),
     durability: &Durability,
+    home: &Home,
 ) -> Result<Pool<AsyncPgConnection>, BuildError> {
     let target = tuned(settings, target);
     let session = session(settings, role);
@@ -177,12 +211,16 @@ pub(crate) fn pool(
     // A query on every checkout would cost a round trip; a connection that the server
     // closed is noticed without one.
     manager.recycling_method = RecyclingMethod::Fast;
-    let durability = durability.clone();
+    let (durability, home) = (durability.clone(), home.clone());
     manager.custom_setup = Box::new(move |_| {
         let (target, session) = (target.clone(), session.clone());
-        let durability = durability.clone();
+        let (durability, home) = (durability.clone(), home.clone());
         async move {
-            let mut connection = establish(&target, &session).await?;
+            let mut connection = if role.writes() {
+                home.establish(target, session).await?
+            } else {
+                establish(&target, &session).await?
+            };
             if role.writes() {
                 ask(&mut connection, &durability)
                     .await
@@ -206,7 +244,7 @@ pub(crate) async fn connect(
     establish(&tuned(settings, target), &session(settings, role)).await
 }
 
-/// What the address leaves open is filled in; what it says stands.
+/// Fills in what the address leaves open; what it says stands.
 pub(crate) fn tuned(settings: &Settings, target: &Target) -> Target {
     let mut target = target.clone();
     let config = &mut target.config;
@@ -258,8 +296,8 @@ fn session(settings: &Settings, role: Role) -> String {
 /// Returns what the last attempt failed of; what TLS failed of where the server asks for it.
 pub(crate) async fn open(
     target: &Target,
-) -> Result<(Client, Connection<Socket, Stream>), tokio_postgres::Error> {
-    let attempt = Attempt::new(&target.connector);
+) -> Result<(Client, Connection<Socket, TlsStream>), tokio_postgres::Error> {
+    let attempt = TlsAttempt::new(&target.connector);
     let error = match target.config.connect(attempt.clone()).await {
         Ok(connected) => return Ok(connected),
         Err(error) => error,
@@ -280,7 +318,7 @@ fn is_not_let_in(error: &tokio_postgres::Error) -> bool {
 }
 
 async fn establish(target: &Target, session: &str) -> ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = open(target).await.map_err(refused)?;
+    let (client, connection) = open(target).await.map_err(|error| refused(&error))?;
     let mut connection =
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     connection
@@ -290,21 +328,7 @@ async fn establish(target: &Target, session: &str) -> ConnectionResult<AsyncPgCo
     Ok(connection)
 }
 
-fn refused(error: tokio_postgres::Error) -> ConnectionError {
-    ConnectionError::BadConnection(Chain(error).to_string())
-}
-
-/// An error with its causes on one line: Diesel keeps only a text.
-struct Chain(tokio_postgres::Error);
-
-impl std::fmt::Display for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(&self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
+/// The error of a connection that was refused, with its causes: Diesel keeps only a text.
+fn refused(error: &tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(ErrorChain(error).to_string())
 }

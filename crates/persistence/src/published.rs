@@ -2,7 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use waymark_domain::workflow::{Finding, Graph, Record, Rule, Subject, missing_parts};
+use waymark_domain::{
+    judge::Graph,
+    workflow::{Finding, Record, Rule, Subject, missing_parts},
+};
 
 /// A workflow as it is stored, and made ready for orders.
 #[derive(Debug)]
@@ -49,14 +52,14 @@ impl Published {
                 tracing::warn!(
                     workflow.code = %workflow.code,
                     problem = %problem,
-                    "a stored guard cannot be used any more, so it refuses; LintWorkflow names it"
+                    "stored guard unusable: it refuses; LintWorkflow names it"
                 );
             }
         }
         Self::new(record, graph, unreadable)
     }
 
-    /// Why no step can be judged by the workflow, in words for people: a part of it that cannot be
+    /// The reason why no step can be judged by the workflow, in words for people: a part of it that cannot be
     /// read, one that is named and not there, or an expression that does not compile; none as a rule.
     /// Its orders, lists and histories are read all the same.
     pub fn unusable(&self) -> Option<&str> {
@@ -70,7 +73,7 @@ impl Published {
     }
 
     /// Everything for which no step can be judged by the workflow. What only follows from parts that
-    /// cannot be read is not told.
+    /// cannot be read is not named.
     fn faults(&self) -> Vec<String> {
         if !self.unreadable.is_empty() {
             return self.unreadable.iter().map(ToString::to_string).collect();
@@ -90,13 +93,13 @@ impl Published {
             tracing::error!(
                 workflow.code = %code,
                 finding = %fault,
-                "a stored workflow cannot be used, so no step is judged by it until that is corrected"
+                "stored workflow unusable: its steps are refused until it is corrected"
             );
         }
     }
 }
 
-/// What a record says, its graph says too.
+/// Compares records: what a record says, its graph says too.
 impl PartialEq for Published {
     fn eq(&self, other: &Self) -> bool {
         self.record == other.record && self.unreadable == other.unreadable

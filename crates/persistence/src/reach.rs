@@ -1,4 +1,4 @@
-//! Why a PostgreSQL server cannot be reached, in words of whoever has to put it right. Nothing of it repeats a password.
+//! Causes for which a PostgreSQL server cannot be reached, in words of whoever has to put it right. Nothing of it repeats a password.
 
 use std::{error::Error as StdError, io, net::IpAddr};
 
@@ -12,10 +12,9 @@ use tokio_postgres::{
 use crate::{Error, Settings, address::Target, postgres, settings::Address, storage::opening, tls};
 
 const PORT_DEFAULT: u16 = 5432;
-/// What the standard library says before the reason for which a name has no address.
+/// The text of the standard library before the reason for which a name has no address.
 const NO_ADDRESS: &str = "failed to lookup address";
 
-/// Why a connection is not made.
 #[derive(Debug, PartialEq, Eq)]
 struct Cause {
     text: String,
@@ -50,7 +49,7 @@ async fn cause(settings: &Settings, target: &Target) -> Option<Cause> {
     let patience = settings.connect_timeout.saturating_mul(hosts);
     match timeout(patience.saturating_mul(2), dial(&target)).await {
         Ok(dialled) => dialled.err(),
-        Err(_elapsed) => Some(passing("no answer in time")),
+        Err(_elapsed) => Some(transient("no answer in time")),
     }
 }
 
@@ -73,13 +72,12 @@ fn of_error(error: &tokio_postgres::Error, config: &Config) -> Cause {
         .filter_map(|cause| cause.downcast_ref::<io::Error>());
     match system.next() {
         Some(error) => of_system(error),
-        None if error.is_closed() => passing("the server closed the connection"),
+        None if error.is_closed() => transient("the server closed the connection"),
         // What the address lacks, and what the two sides do not agree about.
         None => lasting(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))),
     }
 }
 
-/// What the server itself says.
 fn of_server(said: &DbError, config: &Config) -> Cause {
     let user = config.get_user().unwrap_or("(unnamed)");
     let code = said.code();
@@ -96,15 +94,14 @@ fn of_server(said: &DbError, config: &Config) -> Cause {
     if *code == SqlState::INSUFFICIENT_PRIVILEGE {
         return lasting(said.message().to_owned());
     }
-    passing(said.message())
+    transient(said.message())
 }
 
-/// What the system says.
 fn of_system(error: &io::Error) -> Cause {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => passing("connection refused"),
-        io::ErrorKind::TimedOut => passing("no answer in time"),
-        io::ErrorKind::NotFound => passing("nobody listens there"),
+        io::ErrorKind::ConnectionRefused => transient("connection refused"),
+        io::ErrorKind::TimedOut => transient("no answer in time"),
+        io::ErrorKind::NotFound => transient("nobody listens there"),
         // Such as a certificate of nobody who is trusted.
         io::ErrorKind::InvalidData => {
             let of_tls = error
@@ -119,15 +116,15 @@ fn of_system(error: &io::Error) -> Cause {
         _ => {
             let text = error.to_string();
             if text.starts_with(NO_ADDRESS) {
-                passing("name not known")
+                transient("name not known")
             } else {
-                passing(text)
+                transient(text)
             }
         }
     }
 }
 
-fn passing(text: impl Into<String>) -> Cause {
+fn transient(text: impl Into<String>) -> Cause {
     Cause {
         text: text.into(),
         lasts: false,
@@ -141,7 +138,6 @@ fn lasting(text: impl Into<String>) -> Cause {
     }
 }
 
-/// Where the server is looked for.
 fn server(config: &Config) -> String {
     let ports = config.get_ports();
     let port = |index: usize| {
@@ -209,7 +205,7 @@ mod tests {
             (io::Error::other(lookup), "name not known"),
             (io::Error::other("no route to host"), "no route to host"),
         ] {
-            assert_eq!(of_system(&error), passing(text));
+            assert_eq!(of_system(&error), transient(text));
         }
         let untrusted = io::Error::new(io::ErrorKind::InvalidData, "UnknownIssuer");
         assert!(of_system(&untrusted).lasts);
@@ -231,7 +227,7 @@ mod tests {
             error.to_string(),
             format!("cannot reach PostgreSQL at 127.0.0.1:{port}: connection refused")
         );
-        assert!(error.is_passing());
+        assert!(error.is_transient());
         // Another error is none of reaching it.
         let other = explain(&settings, Error::Busy).await;
         assert!(matches!(other, Error::Busy));

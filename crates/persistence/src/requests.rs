@@ -16,10 +16,10 @@ use crate::{
 
 /// How many answers are removed in one transaction.
 const AT_ONCE: i64 = 200;
-/// What stands for the answer while a call is carried out.
+/// The answer while a call is carried out.
 const NO_ANSWER: &[u8] = &[];
 
-/// What a request id belongs to: the same id in another scope is another one. Where PostgreSQL is
+/// The scope of a request id: the same id in another scope is another one. Where PostgreSQL is
 /// distributed by partition, a scope is in the partition of its order, or in the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
@@ -28,7 +28,6 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// That of a workflow and its parts.
     pub(crate) fn workflow(code: &WorkflowCode) -> Self {
         Self {
             partition: 0,
@@ -44,7 +43,6 @@ impl Scope {
         }
     }
 
-    /// That of an order.
     pub(crate) fn order(partition: Partition, workflow: &WorkflowCode, id: &OrderId) -> Self {
         Self {
             partition: partition.number(),
@@ -62,14 +60,12 @@ impl Scope {
     }
 }
 
-/// What is remembered under a request id.
+/// A call that is remembered under its request id.
 #[derive(Debug, Clone, PartialEq, Eq, diesel::Queryable)]
 pub(crate) struct Kept {
-    /// The fingerprint of the call.
     pub(crate) fingerprint: Vec<u8>,
-    /// What only the transaction has that wrote it.
+    /// The id that only the transaction has which wrote it.
     pub(crate) change_id: Vec<u8>,
-    /// The answer, as the caller encoded it.
     pub(crate) answer: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! What the role of a PostgreSQL address may do, asked before it is needed: a server whose role
+//! Rights of the role of a PostgreSQL address, asked before it is needed: a server whose role
 //! may only read would start, and refuse every step.
 
 use diesel::sql_types::{Bool, Nullable, Text};
@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{Error, tx::Tx};
 
-/// What serving needs of each table, a letter for each right as in lists of PostgreSQL: `r`
+/// The rights that serving needs of each table, a letter for each right as in lists of PostgreSQL: `r`
 /// SELECT, `a` INSERT, `w` UPDATE, which locks too, `d` DELETE.
 static NEEDED: [(&str, &str); 26] = [
     ("__diesel_schema_migrations", "r"),
@@ -43,17 +43,17 @@ static LETTERS: [(char, &str); 4] = [
     ('d', "DELETE"),
 ];
 
-/// Who is asked about, quoted as statements need it.
+/// The role that is asked about, quoted as statements need it.
 #[derive(diesel::QueryableByName)]
-struct Standing {
+struct RoleStanding {
     #[diesel(sql_type = Text)]
     role: String,
-    /// Where tables are made, if anywhere.
+    /// The schema where tables are made, if any.
     #[diesel(sql_type = Nullable<Text>)]
     makes_in: Option<String>,
     #[diesel(sql_type = Bool)]
     may_make: bool,
-    /// Where the tables are, if there are any.
+    /// The schema where the tables are, if there are any.
     #[diesel(sql_type = Nullable<Text>)]
     tables_in: Option<String>,
 }
@@ -149,7 +149,7 @@ pub(crate) async fn check_to_migrate(tx: &mut Tx) -> Result<(), Error> {
     }
 }
 
-async fn standing(connection: &mut AsyncPgConnection) -> Result<Standing, Error> {
+async fn standing(connection: &mut AsyncPgConnection) -> Result<RoleStanding, Error> {
     let sql = "SELECT quote_ident(current_user) AS role, \
                quote_ident(current_schema()) AS makes_in, \
                coalesce(has_schema_privilege(current_schema()::text, 'CREATE'), false) AS may_make, \
@@ -159,9 +159,9 @@ async fn standing(connection: &mut AsyncPgConnection) -> Result<Standing, Error>
     Ok(diesel::sql_query(sql).get_result(connection).await?)
 }
 
-/// Where the role makes tables. A schema that it may not use is as none to it, and so are the
+/// The schema where the role makes tables. A schema that it may not use is as none to it, and so are the
 /// tables in it.
-fn usable(standing: &Standing) -> Result<&str, Error> {
+fn usable(standing: &RoleStanding) -> Result<&str, Error> {
     standing.makes_in.as_deref().ok_or_else(|| Error::Rights {
         problem: format!(
             "role {role} may use no schema of its search_path: GRANT USAGE ON SCHEMA public TO {role}",

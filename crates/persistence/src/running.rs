@@ -1,24 +1,41 @@
-//! Whether a thread of the store still runs, for who has to know when it does not.
+//! The end of a thread of the store, for who has to know of it.
+
+use std::thread;
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 
+use crate::Error;
+
 /// Held by a thread as long as it runs, also while it panics.
-pub(crate) struct Running {
+struct Running {
     _held: watch::Sender<()>,
 }
 
 /// Tells the end of a thread.
-pub(crate) struct Ending(watch::Receiver<()>);
+pub(crate) struct ThreadEnd(watch::Receiver<()>);
 
-/// What a thread holds, and what tells when it let go of that.
-pub(crate) fn pair() -> (Running, Ending) {
+/// A pair of what a thread holds, and what waits until it has let go.
+fn pair() -> (Running, ThreadEnd) {
     let (held, released) = watch::channel(());
-    (Running { _held: held }, Ending(released))
+    (Running { _held: held }, ThreadEnd(released))
 }
 
-impl Ending {
-    /// Waits for the end of the thread.
+/// Starts a thread of this name.
+///
+/// # Errors
+/// Returns [`Error::Unavailable`] when the system has no thread for it.
+pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<ThreadEnd, Error> {
+    let (running, ending) = pair();
+    let started = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _running = running;
+        work();
+    });
+    started.map_err(Error::unavailable)?;
+    Ok(ending)
+}
+
+impl ThreadEnd {
     pub(crate) fn wait(&self) -> BoxFuture<'static, ()> {
         let mut released = self.0.clone();
         // Nothing is ever sent: the error is the end.

@@ -1,6 +1,5 @@
-//! The tables, as both databases have them. Columns use only Text, `BigInt`,
-//! Integer, Bool and Binary: instants are microseconds since 1970 in UTC, JSON
-//! is text.
+//! The tables, as both databases have them. Columns use only Text, `BigInt`, Integer (as
+//! `Number` where a value is acted on), Bool and Binary: instants are microseconds since 1970 in UTC, JSON is text.
 
 diesel::table! {
     deployment (singleton) {
@@ -27,6 +26,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     workflows (code) {
         code -> Text,
         label -> Text,
@@ -37,7 +39,7 @@ diesel::table! {
         status_sharing -> Text,
         refunded_units -> Text,
         operations -> Text,
-        max_cascade -> Integer,
+        max_cascade -> Number,
         version -> BigInt,
         create_time -> BigInt,
         update_time -> BigInt,
@@ -48,6 +50,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     states (workflow, code) {
         workflow -> Text,
         code -> Text,
@@ -58,13 +63,16 @@ diesel::table! {
         holdable -> Bool,
         terminal -> Bool,
         entry_guard -> Nullable<Text>,
-        position -> Integer,
+        position -> Number,
         on_enter -> Text,
         on_leave -> Text,
     }
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     statuses (workflow, code) {
         workflow -> Text,
         code -> Text,
@@ -72,7 +80,7 @@ diesel::table! {
         store_view_labels -> Text,
         description -> Text,
         color -> Nullable<Text>,
-        position -> Integer,
+        position -> Number,
         retired -> Bool,
         ever_used -> Bool,
         version -> BigInt,
@@ -93,6 +101,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     transitions (workflow, code) {
         workflow -> Text,
         code -> Text,
@@ -107,7 +118,7 @@ diesel::table! {
         trigger_operations -> Text,
         operation -> Nullable<Text>,
         roles -> Text,
-        position -> Integer,
+        position -> Number,
         version -> BigInt,
         create_time -> BigInt,
         update_time -> BigInt,
@@ -194,10 +205,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     deliveries (partition, log_offset, number) {
         partition -> Integer,
         log_offset -> BigInt,
-        number -> Integer,
+        number -> Number,
         order_key -> BigInt,
         lane -> Text,
         workflow -> Text,
@@ -208,36 +222,42 @@ diesel::table! {
         action -> Text,
         kind -> Text,
         destination -> Text,
-        state -> Text,
-        attempts -> Integer,
-        problem -> Text,
-        due_time -> Nullable<BigInt>,
         create_time -> BigInt,
+        due_time -> Nullable<BigInt>,
         update_time -> BigInt,
+        state -> Text,
+        attempts -> Number,
+        problem -> Text,
     }
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     delivery_attempts (partition, log_offset, number, attempt) {
         partition -> Integer,
         log_offset -> BigInt,
-        number -> Integer,
-        attempt -> Integer,
+        number -> Number,
+        attempt -> Number,
         start_time -> BigInt,
         duration_micros -> BigInt,
         outcome -> Text,
-        code -> Nullable<Integer>,
+        code -> Nullable<Number>,
         problem -> Text,
         answer -> Binary,
     }
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     delivery_decisions (partition, log_offset, number, decision) {
         partition -> Integer,
         log_offset -> BigInt,
-        number -> Integer,
-        decision -> Integer,
+        number -> Number,
+        decision -> Number,
         verdict -> Text,
         reason -> Text,
         actor -> Text,
@@ -269,20 +289,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     lost_deliveries (partition, log_offset, number) {
         partition -> Integer,
         log_offset -> BigInt,
-        number -> Integer,
-        tries -> Integer,
+        number -> Number,
+        tries -> Number,
     }
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+    use crate::rows::Number;
+
     lost_timers (partition, order_key) {
         partition -> Integer,
         order_key -> BigInt,
         version -> BigInt,
-        tries -> Integer,
+        tries -> Number,
     }
 }
 

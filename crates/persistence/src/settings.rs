@@ -1,4 +1,4 @@
-//! Which database, and how patient to be with it.
+//! Settings of a database: which one, and how patient to be with it.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -81,12 +81,12 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Which database, and how patient to be with it.
+/// Settings of a database: which one, and how patient to be with it.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where it is.
+    /// Its address.
     pub url: DatabaseUrl,
-    /// How many partitions a database that does not exist yet gets; none for 1 on SQLite
+    /// Partitions that a database that does not exist yet gets; none for 1 on SQLite
     /// and 8 on PostgreSQL. A database that exists with another number is refused.
     pub partitions: Option<PartitionCount>,
     /// Whether a SQLite file that is not there is made.
@@ -95,27 +95,27 @@ pub struct Settings {
     pub read_connections_max: usize,
     /// At most this many connections that write; on SQLite there is always one.
     pub write_connections_max: usize,
-    /// How long to wait for a connection, a free one or a new one.
+    /// Time to wait for a connection, a free one or a new one.
     pub connect_timeout: Duration,
-    /// How long a write waits for the lock of a partition before it tries again.
+    /// Time that a write waits for the lock of a partition before it tries again.
     pub lock_timeout: Duration,
-    /// How long one statement may run.
+    /// Time that one statement may run.
     pub statement_timeout: Duration,
-    /// How long PostgreSQL lets a stopped process keep its locks.
+    /// Time that PostgreSQL lets a stopped process keep its locks.
     pub idle_in_transaction_timeout: Duration,
-    /// How long one commit is tried before its callers are told.
+    /// Time that one commit is tried before its callers get an error.
     pub commit_patience: Duration,
-    /// How long the steps of one transaction are decided before it is committed and others get
+    /// Time that the steps of one transaction are decided before it is committed and others get
     /// their turn.
     pub batch_budget: Duration,
-    /// How long deciding an atomic unit, which cannot be cut, may take; one that takes longer is
+    /// Time that deciding an atomic unit, which cannot be cut, may take; one that takes longer is
     /// refused.
     pub atomic_budget: Duration,
-    /// How long it is counted, for each kind, what a change of a workflow means for orders and
+    /// Time for which it is counted, for each kind, what a change of a workflow means for orders and
     /// deliveries that are there.
     pub counting_budget: Duration,
-    /// How many bytes of orders, as they are stored, a transaction reads before it ends with what it
-    /// has. An atomic unit whose orders take more is refused, and a rehearsal that has to keep more.
+    /// Bytes of orders, as they are stored, that a transaction reads before it ends with what it
+    /// has. An atomic unit whose orders take more is refused, and a dry run that has to keep more.
     pub orders_bytes_max: usize,
     /// The name that PostgreSQL lists the connections under.
     pub application_name: String,

@@ -50,24 +50,24 @@ fn pool(path: PathBuf, setup: String, size: usize) -> Result<Pool<SqliteConn>, B
 }
 
 fn establish(path: &Path, setup: &str) -> ConnectionResult<SqliteConn> {
-    let connection = open(path, Mode::Existing, setup)?;
+    let connection = open(path, OpenMode::Existing, setup)?;
     Ok(SyncConnectionWrapper::with_runtime(connection, Inline))
 }
 
 /// Opens one connection outside any pool, to a file that is there.
 pub(crate) fn connect(path: &Path) -> ConnectionResult<SqliteConnection> {
-    open(path, Mode::Existing, SETUP)
+    open(path, OpenMode::Existing, SETUP)
 }
 
 /// Makes a file, which is empty but for its first page.
 pub(crate) fn create(path: &Path) -> ConnectionResult<()> {
-    open(path, Mode::Create, SETUP).map(drop)
+    open(path, OpenMode::Create, SETUP).map(drop)
 }
 
 /// Opens the connection that stays, see [`crate::storage`]. It waits for no other.
 pub(crate) fn guard(path: &Path) -> ConnectionResult<SqliteConnection> {
     let setup = format!("{SETUP} PRAGMA busy_timeout = 0; PRAGMA cache_size = -256;");
-    let mut connection = open(path, Mode::Existing, &setup)?;
+    let mut connection = open(path, OpenMode::Existing, &setup)?;
     // Only who reads opens the log.
     connection
         .batch_execute("SELECT count(*) FROM sqlite_schema")
@@ -75,25 +75,24 @@ pub(crate) fn guard(path: &Path) -> ConnectionResult<SqliteConnection> {
     Ok(connection)
 }
 
-/// What a file says about whose it is.
-pub(crate) struct Content {
+/// The marks of a file that say whose it is.
+pub(crate) struct FileMarks {
     /// Whether it has tables, apart from the one of the migrations.
     pub(crate) has_tables: bool,
-    /// The versions of its migrations.
     pub(crate) versions: Vec<String>,
 }
 
 /// Reads whose a file is, and writes nothing to it.
-pub(crate) fn content(path: &Path) -> ConnectionResult<Content> {
+pub(crate) fn content(path: &Path) -> ConnectionResult<FileMarks> {
     let read = |mode| {
         let mut connection = open(path, mode, INSPECTION)?;
         inspect(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)
     };
     // A transaction that was cut off is first undone, which only a connection that may write does.
-    read(Mode::ReadOnly).or_else(|_| read(Mode::Existing))
+    read(OpenMode::ReadOnly).or_else(|_| read(OpenMode::Existing))
 }
 
-fn inspect(connection: &mut SqliteConnection) -> QueryResult<Content> {
+fn inspect(connection: &mut SqliteConnection) -> QueryResult<FileMarks> {
     #[derive(diesel::QueryableByName)]
     struct Tables {
         #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -117,13 +116,13 @@ fn inspect(connection: &mut SqliteConnection) -> QueryResult<Content> {
         sql_query("SELECT CAST(version AS TEXT) AS version FROM __diesel_schema_migrations")
             .load::<Applied>(connection)?
     };
-    Ok(Content {
+    Ok(FileMarks {
         has_tables: tables.others > 0,
         versions: versions.into_iter().map(|row| row.version).collect(),
     })
 }
 
-/// How many frames the log has, up to its last commit.
+/// The frames of the log, up to its last commit.
 pub(crate) fn log_frames(connection: &mut SqliteConnection) -> QueryResult<u64> {
     #[derive(diesel::QueryableByName)]
     struct Row {
@@ -158,15 +157,15 @@ pub(crate) fn write_nothing(connection: &mut SqliteConnection) -> QueryResult<()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum OpenMode {
     ReadOnly,
     Existing,
     Create,
 }
 
-fn open(path: &Path, mode: Mode, setup: &str) -> ConnectionResult<SqliteConnection> {
+fn open(path: &Path, mode: OpenMode, setup: &str) -> ConnectionResult<SqliteConnection> {
     let is_empty = std::fs::metadata(path).is_ok_and(|entry| entry.len() == 0);
-    if mode != Mode::Create && is_empty {
+    if mode != OpenMode::Create && is_empty {
         // SQLite would take it for new, and remove the log beside it.
         let said = messages::NOT_A_DATABASE.to_owned();
         return Err(ConnectionError::BadConnection(said));
@@ -180,15 +179,15 @@ fn open(path: &Path, mode: Mode, setup: &str) -> ConnectionResult<SqliteConnecti
 
 /// The path as SQLite reads it with a parameter: a file that was moved away must not be made
 /// anew by the next connection.
-fn uri(path: &Path, mode: Mode) -> ConnectionResult<String> {
+fn uri(path: &Path, mode: OpenMode) -> ConnectionResult<String> {
     let Some(path) = path.to_str() else {
         let problem = "the path is not valid UTF-8".to_owned();
         return Err(ConnectionError::InvalidConnectionUrl(problem));
     };
     let mode = match mode {
-        Mode::ReadOnly => "ro",
-        Mode::Existing => "rw",
-        Mode::Create => "rwc",
+        OpenMode::ReadOnly => "ro",
+        OpenMode::Existing => "rw",
+        OpenMode::Create => "rwc",
     };
     let path = path
         .replace('%', "%25")
@@ -218,7 +217,7 @@ mod tests {
             connect(&path).unwrap();
         }
         assert_eq!(
-            uri(Path::new("file:x.db"), Mode::Existing).unwrap(),
+            uri(Path::new("file:x.db"), OpenMode::Existing).unwrap(),
             "file:file:x.db?mode=rw"
         );
     }

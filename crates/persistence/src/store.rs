@@ -1,6 +1,6 @@
 //! The store: one database, opened and checked.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -10,32 +10,22 @@ use waymark_domain::{
 };
 
 use crate::{
-    Batched, Clock, Error, Settings,
+    Batched, Clock, DeploymentId, Error, Settings,
     catalog::Catalog,
     checkpoint::Checkpointer,
     clock::AheadWarning,
     compute::Edits,
-    hints::Notifier,
+    database::Database,
+    hints::{Hint, Hints, Notifier},
+    logging::LogOnce,
     migrate::{check, migrate},
     postgres::Role,
     reach,
     settings::Address,
     storage::{DataFile, StorageState, Watcher, opening},
     timeline::Timeline,
-    told::Told,
     tracking::TrackingKey,
-    tx::Database,
 };
-
-/// What tells one deployment from another: 16 random bytes, made with the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeploymentId(pub [u8; 16]);
-
-impl fmt::Display for DeploymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Uuid::from_bytes(self.0).fmt(f)
-    }
-}
 
 /// One database, opened and checked. Cloning it is cheap; all clones share the pools.
 #[derive(Clone)]
@@ -44,7 +34,7 @@ pub struct Store {
     share: Share,
 }
 
-/// Which connections reads take.
+/// The connections that reads take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Share {
     Single,
@@ -62,7 +52,7 @@ struct Inner {
     catalog: Catalog,
     edits: Edits,
     timeline: Timeline,
-    told: Told,
+    log_once: LogOnce,
     settings: Settings,
     notifier: Notifier,
     checkpointer: Option<Checkpointer>,
@@ -89,10 +79,10 @@ impl Store {
         if let Address::Sqlite(path) = &settings.url.0 {
             let migrated = migrate(&settings, &clock).await?;
             is_new = migrated.is_new;
-            // Of a new database it is told that it is new.
+            // Of a new database it is logged that it is new.
             let applied: &[String] = if is_new { &[] } else { &migrated.applied };
             for migration in applied {
-                tracing::info!(migration = %migration, "applied a migration to the database");
+                tracing::info!(migration = %migration, "migration applied");
             }
             let opened = DataFile::open(path).map_err(|error| opening::explain(path, error))?;
             file = Some(Arc::new(opened));
@@ -116,7 +106,7 @@ impl Store {
             catalog: Catalog::default(),
             edits: Edits::new(),
             timeline: Timeline::default(),
-            told: Told::default(),
+            log_once: LogOnce::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
             tracking_key: deployment.tracking_key,
@@ -144,17 +134,13 @@ impl Store {
         }
     }
 
-    /// Asks the database for a sign of life: for the ends of the log, which must still have what
-    /// this process knows of it.
+    /// Pings the database: reads the ends of the log, which must still have what this process
+    /// knows of it.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] when there is none in time.
     pub async fn ping(&self) -> Result<(), Error> {
-        let limit = self
-            .inner
-            .settings
-            .connect_timeout
-            .max(Duration::from_secs(1));
+        let limit = self.settings().connect_timeout.max(Duration::from_secs(1));
         tokio::time::timeout(limit, self.history_heads())
             .await
             .map_err(Error::unavailable)??;
@@ -186,7 +172,21 @@ impl Store {
         all.filter_map(|(name, work)| Some((name, work?))).collect()
     }
 
-    /// How the SQLite file fares, now and whenever that changes; on PostgreSQL always well.
+    /// Hints of other processes, without those that this store sends, and the work that listens
+    /// for them, which the caller runs: it makes the connection, again whenever that is lost, and
+    /// does not end before the stream is dropped.
+    pub fn hints(&self) -> (Hints, BoxFuture<'static, ()>) {
+        self.inner.notifier.listening(&self.inner.settings)
+    }
+
+    /// Hints to other processes that something was committed to some partitions. It returns at
+    /// once; hints that wait to be sent become one. They are sent by the
+    /// [work behind the store](Self::work).
+    pub fn notify(&self, hint: &Hint) {
+        self.inner.notifier.notify(hint);
+    }
+
+    /// The state of the SQLite file, now and whenever that changes; on PostgreSQL always well.
     pub fn storage(&self) -> watch::Receiver<StorageState> {
         match &self.inner.file {
             Some(file) => file.watch(),
@@ -208,9 +208,14 @@ impl Store {
         self.inner.database.close().await
     }
 
-    /// How many partitions the database has.
+    /// The number of partitions of the database.
     pub fn partition_count(&self) -> PartitionCount {
         self.inner.partitions
+    }
+
+    pub(crate) fn partition_numbers(&self) -> Vec<i32> {
+        let all = self.inner.partitions.all();
+        all.map(Partition::number).collect()
     }
 
     /// Whether it is SQLite, which one process has for itself.
@@ -223,17 +228,17 @@ impl Store {
         Partition::of(workflow, order_id, self.inner.partitions)
     }
 
-    /// Which deployment this is.
+    /// The deployment of the database.
     pub fn deployment(&self) -> DeploymentId {
         self.inner.deployment
     }
 
-    /// What signs the tokens of customers.
+    /// The key that signs the tokens of customers.
     pub fn tracking_key(&self) -> &TrackingKey {
         &self.inner.tracking_key
     }
 
-    /// How long one commit is tried before its callers are told, as the settings say.
+    /// Time that one commit is tried before its callers get an error, as the settings say.
     pub fn commit_patience(&self) -> Duration {
         self.inner.settings.commit_patience
     }
@@ -256,7 +261,6 @@ impl Store {
         }
     }
 
-    /// The file, on SQLite.
     pub(crate) fn file(&self) -> Option<&DataFile> {
         self.inner.file.as_deref()
     }
@@ -277,9 +281,8 @@ impl Store {
         &self.inner.timeline
     }
 
-    /// What the log was told of rows that cannot be read.
-    pub(crate) fn told(&self) -> &Told {
-        &self.inner.told
+    pub(crate) fn log_once(&self) -> &LogOnce {
+        &self.inner.log_once
     }
 
     /// Says that entries were committed; `number` is that of the timeline before.
@@ -288,10 +291,6 @@ impl Store {
         if let Some(checkpointer) = &self.inner.checkpointer {
             checkpointer.note(entries.len());
         }
-    }
-
-    pub(crate) fn notifier(&self) -> &Notifier {
-        &self.inner.notifier
     }
 }
 

@@ -5,11 +5,13 @@ use std::mem;
 
 use waymark_domain::{
     history::LogPosition,
-    partition::Partition,
     value::{OrderId, WorkflowCode},
 };
 
-use crate::{BatchId, Batched, Error, Store, rows::entry::EntryRow};
+use crate::{
+    BatchId, Batched, Error, Store,
+    rows::{entry::EntryRow, position},
+};
 
 /// An entry of the log as it is stored: one that can be read, or what is known of one that cannot.
 pub type StoredEntry = Result<Batched, Box<UnreadableEntry>>;
@@ -32,14 +34,14 @@ pub struct UnreadableEntry {
     pub before: Option<BatchId>,
     /// The column that cannot be read.
     pub column: &'static str,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: String,
     /// The row, for people.
     row: String,
 }
 
 impl UnreadableEntry {
-    /// What reading the history of its order ends with.
+    /// The error with which reading the history of its order ends.
     pub fn error(&self) -> Error {
         Error::Corrupt {
             table: "history",
@@ -51,10 +53,7 @@ impl UnreadableEntry {
 }
 
 fn stored(mut row: EntryRow, before: Option<BatchId>) -> Result<StoredEntry, Error> {
-    let position = LogPosition {
-        partition: Partition::new(row.partition),
-        offset: row.log_offset,
-    };
+    let position = position(row.partition, row.log_offset);
     let batch = BatchId::read(position, mem::take(&mut row.batch_id))?;
     match row.logged() {
         Ok(logged) => Ok(Ok(Batched {
@@ -100,13 +99,16 @@ pub(crate) fn chained(
 }
 
 impl Store {
-    /// Tells the log of entries that cannot be read, of each once.
-    pub(crate) fn tell_unreadable(&self, entries: &[StoredEntry]) {
+    /// Logs the entries that cannot be read, each once.
+    pub(crate) fn log_unreadable(&self, entries: &[StoredEntry]) {
         let unreadable = entries.iter().filter_map(|entry| entry.as_ref().err());
         for entry in unreadable {
             let LogPosition { partition, offset } = entry.position;
             let partition = partition.number();
-            if !self.told().is_news(format!("history/{partition}/{offset}")) {
+            if !self
+                .log_once()
+                .is_first(format!("history/{partition}/{offset}"))
+            {
                 continue;
             }
             let order = entry.order.as_ref();
@@ -117,7 +119,7 @@ impl Store {
                 order.id = order.map(|(_, id)| id.as_str()),
                 column = entry.column,
                 error = entry.problem,
-                "an entry of the history cannot be read: it is left out of all streams but that of its order alone, \
+                "history entry unreadable: it is left out of all streams but that of its order alone, \
                  which ends with INTERNAL"
             );
         }

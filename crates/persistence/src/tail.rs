@@ -12,8 +12,9 @@ use waymark_domain::{history::LogPosition, partition::Partition};
 use crate::{
     BatchId, Error, Store, StoredEntry,
     history::{self, chunk_limit, whole_steps},
-    rows::entry::EntryRow,
+    rows::{entry::EntryRow, position},
     schema,
+    statement::{limit as sql_limit, push_columns},
     stored::chained,
     tx::Tx,
 };
@@ -34,7 +35,7 @@ impl Store {
         let limit = chunk_limit(limit);
         let rows = self
             .database()
-            .read(async |tx| after_each(tx, places, limit + 1).await);
+            .read(async |tx| after_each(tx, places, sql_limit(limit + 1)).await);
         let mut chunks: Vec<(Option<Vec<u8>>, Vec<EntryRow>)> = Vec::new();
         for (row, before) in rows.await? {
             let last = chunks.last_mut().map(|(_, rows)| rows);
@@ -59,7 +60,7 @@ impl Store {
         });
         let chunks = chunks.collect::<Result<Vec<(Partition, Vec<StoredEntry>)>, Error>>()?;
         for (_, chunk) in &chunks {
-            self.tell_unreadable(chunk);
+            self.log_unreadable(chunk);
         }
         Ok(chunks)
     }
@@ -96,10 +97,7 @@ async fn after_each(
                 if found.is_empty() {
                     continue;
                 }
-                let place = LogPosition {
-                    partition: *partition,
-                    offset: *offset,
-                };
+                let place = position(partition.number(), *offset);
                 let before = history::batch_of(place).first(&mut ***connection).await;
                 let before: Option<Vec<u8>> = before.optional()?;
                 rows.extend(found.into_iter().map(|row| (row, before.clone())));
@@ -119,12 +117,9 @@ struct FindNews {
 
 impl QueryFragment<Pg> for FindNews {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT h.partition, h.log_offset, h.step_offset, h.order_key, h.workflow, h.order_id, h.sequence, h.kind, \
-             h.from_state, h.from_status, h.to_state, h.to_status, h.transition, h.comment, h.notify_customer, \
-             h.visible_to_customer, h.actor, h.request_id, h.fingerprint, h.caused_by, h.workflow_version, h.metadata, \
-             h.create_time, h.detail, h.batch_id, h.set_off, b.batch_id FROM UNNEST(",
-        );
+        out.push_sql("SELECT ");
+        push_columns(&mut out, "h", EntryRow::COLUMNS);
+        out.push_sql(", b.batch_id FROM UNNEST(");
         out.push_bind_param::<Array<Integer>, _>(&self.partitions)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.offsets)?;

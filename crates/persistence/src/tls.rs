@@ -29,20 +29,20 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
 
-/// What PostgreSQL calls itself where TLS begins without a question before it.
+/// The name of PostgreSQL's protocol where TLS begins without a question before it.
 const PROTOCOL: &[u8] = b"postgresql";
 
-/// What the library calls a certificate of an authority that a server shows as its own. It hands
+/// The library's name for a certificate of an authority that a server shows as its own. It hands
 /// these errors out with their names alone.
 const OF_AUTHORITY: &str = "CaUsedAsEndEntity";
 /// And one of an old version.
 const OLD: &str = "UnsupportedCertVersion";
 
-/// A connection over TLS.
-pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+pub(crate) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 type Connecting = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
 
 /// With whom to speak.
+#[derive(Debug)]
 pub(crate) enum Trust {
     /// With anybody: that nobody listens in is all that is tried for.
     Anybody,
@@ -52,14 +52,14 @@ pub(crate) enum Trust {
     ChainAndName(Roots),
 }
 
-/// Who vouches for servers.
+/// The authorities that vouch for servers.
 pub(crate) struct Roots {
     store: RootCertStore,
     /// The same as they are in the file: a server may have signed one of them for itself.
     pinned: Vec<CertificateDer<'static>>,
 }
 
-/// Who this client is, where the server asks for a certificate.
+/// The identity of this client, where the server asks for a certificate.
 pub(crate) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -103,7 +103,6 @@ impl Roots {
         Ok(Self { store, pinned })
     }
 
-    /// Whether the file has this very certificate.
     fn has(&self, certificate: &CertificateDer<'_>) -> bool {
         let mut pinned = self.pinned.iter();
         pinned.any(|one| one.as_ref() == certificate.as_ref())
@@ -159,18 +158,7 @@ pub(crate) fn connector(
     };
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
-    let listed = |roots: Roots, checks_name| -> Arc<dyn ServerCertVerifier> {
-        Arc::new(Listed {
-            roots,
-            checks_name,
-            algorithms,
-        })
-    };
-    let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Anybody => Arc::new(Anybody(algorithms)),
-        Trust::Chain(roots) => listed(roots, false),
-        Trust::ChainAndName(roots) => listed(roots, true),
-    };
+    let verifier = Arc::new(Verifier { trust, algorithms });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(wrong)?
@@ -188,7 +176,7 @@ pub(crate) fn connector(
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// What is wrong with a handshake, or with a certificate, `subject`.
+/// The problem of a handshake, or of a certificate, `subject`.
 pub(crate) fn explain(subject: &str, error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => format!("{subject} {}", problem(error)),
@@ -196,7 +184,6 @@ pub(crate) fn explain(subject: &str, error: &rustls::Error) -> String {
     }
 }
 
-/// What a certificate is or lacks.
 fn problem(error: &CertificateError) -> String {
     let text = match error {
         CertificateError::UnknownIssuer => "is of nobody who is trusted",
@@ -239,54 +226,24 @@ fn is_of_authority(error: &rustls::Error) -> bool {
     )
 }
 
-/// Takes any certificate.
+/// Verifies the certificates of servers.
 #[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
-/// Takes certificates that somebody vouches for.
-#[derive(Debug)]
-struct Listed {
-    roots: Roots,
-    checks_name: bool,
+struct Verifier {
+    trust: Trust,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Listed {
+impl Verifier {
+    /// The authorities; none where anybody is trusted, whose certificate is then not looked at.
+    fn roots(&self) -> Option<&Roots> {
+        match &self.trust {
+            Trust::Anybody => None,
+            Trust::Chain(roots) | Trust::ChainAndName(roots) => Some(roots),
+        }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -295,10 +252,13 @@ impl ServerCertVerifier for Listed {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(roots) = self.roots() else {
+            return Ok(ServerCertVerified::assertion());
+        };
         let parsed = ParsedCertificate::try_from(certificate)?;
         let verified = verify_server_cert_signed_by_trust_anchor(
             &parsed,
-            &self.roots.store,
+            &roots.store,
             intermediates,
             now,
             self.algorithms.all,
@@ -306,10 +266,10 @@ impl ServerCertVerifier for Listed {
         match verified {
             // Servers that sign their certificate themselves often call themselves an authority.
             // That is found after the dates were right.
-            Err(error) if is_of_authority(&error) && self.roots.has(certificate) => {}
+            Err(error) if is_of_authority(&error) && roots.has(certificate) => {}
             verified => verified?,
         }
-        if self.checks_name {
+        if matches!(self.trust, Trust::ChainAndName(_)) {
             verify_server_name(&parsed, name)?;
         }
         Ok(ServerCertVerified::assertion())
@@ -321,6 +281,9 @@ impl ServerCertVerifier for Listed {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.roots().is_none() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
@@ -330,6 +293,9 @@ impl ServerCertVerifier for Listed {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.roots().is_none() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
@@ -349,12 +315,12 @@ impl std::fmt::Debug for Roots {
 /// One try to connect, which notes whether a handshake of it has failed: the driver does not tell
 /// that from what a server said before.
 #[derive(Clone)]
-pub(crate) struct Attempt {
+pub(crate) struct TlsAttempt {
     connector: MakeRustlsConnect,
     failed: Arc<AtomicBool>,
 }
 
-impl Attempt {
+impl TlsAttempt {
     pub(crate) fn new(connector: &MakeRustlsConnect) -> Self {
         Self {
             connector: connector.clone(),
@@ -368,8 +334,8 @@ impl Attempt {
     }
 }
 
-impl MakeTlsConnect<Socket> for Attempt {
-    type Stream = Stream;
+impl MakeTlsConnect<Socket> for TlsAttempt {
+    type Stream = TlsStream;
     type TlsConnect = Handshake;
     type Error = Infallible;
 
@@ -382,16 +348,15 @@ impl MakeTlsConnect<Socket> for Attempt {
     }
 }
 
-/// One handshake.
 pub(crate) struct Handshake {
     connecting: Connecting,
     failed: Arc<AtomicBool>,
 }
 
 impl TlsConnect<Socket> for Handshake {
-    type Stream = Stream;
+    type Stream = TlsStream;
     type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<Stream>>;
+    type Future = BoxFuture<'static, io::Result<TlsStream>>;
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Self { connecting, failed } = self;

@@ -1,19 +1,28 @@
-//! Where an order has been, by its history, of which only the places are read.
+//! The places where an order has been, by its history, of which only these are read.
 
 use std::collections::BTreeSet;
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    order::Standing,
     value::{OrderId, WorkflowCode},
+    workflow::Standing,
 };
 
-use crate::{Error, Store, history::offsets, rows::Reading, schema::history, tx::on_conn};
+use crate::{
+    Error, Store,
+    order_entries::offsets,
+    rows::{Reading, StoredText},
+    schema::history,
+    tx::on_conn,
+};
 
-/// How many entries are looked at in one statement; SQLite bounds its parameters.
+/// The state and the status of a place, as they are stored.
+type PlaceRow = (StoredText, StoredText);
+
+/// How many entries are read in one statement; SQLite bounds its parameters.
 const OFFSETS_AT_ONCE: usize = 500;
-/// At how many entries to look before the connection is given back.
+/// How many entries are read before the connection is given back.
 const PIECE_OFFSETS: usize = 10_000;
 
 impl Store {
@@ -42,7 +51,7 @@ impl Store {
                         .filter(history::log_offset.eq_any(offsets))
                         .select((history::to_state, history::to_status))
                         .distinct();
-                    places.extend(on_conn!(tx, |c| find.load::<(String, String)>(c).await)?);
+                    places.extend(on_conn!(tx, |c| find.load::<PlaceRow>(c).await)?);
                 }
                 Ok(places)
             });
@@ -50,11 +59,8 @@ impl Store {
             // On SQLite nothing else waits, so nobody else would get the thread.
             tokio::task::yield_now().await;
         }
-        let reading = Reading {
-            table: "history",
-            row: order_id,
-        };
-        let read = |(state, status): (String, String)| {
+        let reading = Reading::of("history", order_id);
+        let read = |(state, status): PlaceRow| {
             Ok(Standing {
                 state: reading.text("to_state", &state)?,
                 status: reading.text("to_status", &status)?,

@@ -134,7 +134,7 @@ fn constant(name: &str) -> String {
         .to_ascii_uppercase()
 }
 
-/// Where a message is in Rust; none for those of descriptors themselves, which no request holds.
+/// The path of a message in Rust; none for those of descriptors themselves, which no request holds.
 fn rust_path(name: &str) -> Option<String> {
     name.strip_prefix(".waymark.v1.")
         .map(|own| format!("crate::v1::{own}"))

@@ -19,7 +19,7 @@ pub struct HistoryMessage {
     /// Sent to say how far the reader is, with or without entries.
     #[prost(bool, tag = "3")]
     pub checkpoint: bool,
-    /// How many partitions there are.
+    /// The number of partitions.
     #[prost(int32, tag = "4")]
     pub partition_count: i32,
 }

@@ -1,14 +1,14 @@
-//! What is wrong with a request: every field that breaks a rule, and which rule.
+//! Refused requests: every field that breaks a rule, and which rule.
 
 use std::fmt;
 
 use waymark_domain::value::{Invalid, sentence};
 
-/// How many violations one answer lists.
+/// The most violations that one answer lists.
 pub(crate) const VIOLATIONS_MAX: usize = 20;
-/// How much text one answer spends on violations, so that the details of its error stay under 4 KiB.
+/// The most bytes that one answer spends on violations, so that the details of its error stay under 4 KiB.
 const BYTES_MAX: usize = 3_000;
-/// How much of a caller's own text a problem repeats.
+/// The most characters of a caller's own text that a problem repeats.
 const QUOTED_CHARACTERS_MAX: usize = 64;
 
 /// A request that breaks rules of the contract; nothing was done.
@@ -22,11 +22,11 @@ pub struct InvalidRequest {
 pub struct FieldViolation {
     /// The path of the field in `snake_case`, such as `order.lines[2].quantity_ordered`.
     pub field: String,
-    /// What is wrong with it; its text completes "the field … ".
+    /// The rule that it breaks; its text completes "the field … ".
     pub problem: Problem,
 }
 
-/// What is wrong with a field.
+/// A reason for which a field is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// The value breaks its rule.
@@ -72,13 +72,13 @@ pub enum Problem {
         min: usize,
         /// The most entries.
         max: usize,
-        /// What was given.
+        /// The number that was given.
         actual: usize,
     },
     /// A list where the message begins to take far more memory than bytes on the wire, as one of many short entries.
     #[error("has {}; with them the message takes more memory than one of its size may", entries(*count))]
     Dense {
-        /// How many entries it has.
+        /// The number of its entries.
         count: usize,
     },
     /// A list of a step, where the steps of a call begin to take more memory than they may together.
@@ -87,13 +87,13 @@ pub enum Problem {
         entries(*count)
     )]
     Crowded {
-        /// How many entries it has.
+        /// The number of its entries.
         count: usize,
     },
     /// A field that is no list, where the message begins to take as much.
     #[error("is given {}; with that the message takes more memory than one of its size may", times(*count))]
     Given {
-        /// How many times it is given, one after the other.
+        /// The number of times that it is given, one after the other.
         count: usize,
     },
     /// Bytes that are no message.
@@ -121,10 +121,10 @@ pub enum Problem {
     Mask {
         /// The path, shortened.
         path: String,
-        /// Why it cannot be changed.
+        /// The reason why it cannot be changed.
         problem: MaskProblem,
     },
-    /// What a parser or a checker says, such as that of guards or documents.
+    /// The words of a parser or a checker, such as that of guards or documents.
     #[error("{0}")]
     Text(String),
 }
@@ -143,7 +143,7 @@ fn times(count: usize) -> String {
     }
 }
 
-/// Why an update cannot change a path of its mask.
+/// The reason why an update cannot change a path of its mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MaskProblem {
     /// There is no such path.
@@ -178,13 +178,15 @@ impl InvalidRequest {
     /// A request with these wrong fields, cut off at 20 violations or some 3,000 bytes; none
     /// for an empty list.
     pub fn from_violations(violations: impl IntoIterator<Item = FieldViolation>) -> Option<Self> {
-        let mut found = Self {
-            violations: Vec::new(),
-        };
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for violation in violations {
-            found.add(violation);
+            let more: usize = bytes + violation.bytes();
+            if found.is_empty() || (found.len() < VIOLATIONS_MAX && more <= BYTES_MAX) {
+                bytes = more;
+                found.push(violation);
+            }
         }
-        (!found.violations.is_empty()).then_some(found)
+        (!found.is_empty()).then_some(Self { violations: found })
     }
 
     /// The same violations, in a part of a request that stands at `path`.
@@ -198,15 +200,6 @@ impl InvalidRequest {
     /// The violations, at least one and at most 20.
     pub fn violations(&self) -> &[FieldViolation] {
         &self.violations
-    }
-
-    fn add(&mut self, violation: FieldViolation) {
-        let bytes: usize = self.violations.iter().map(FieldViolation::bytes).sum();
-        let has_room =
-            self.violations.len() < VIOLATIONS_MAX && bytes + violation.bytes() <= BYTES_MAX;
-        if has_room || self.violations.is_empty() {
-            self.violations.push(violation);
-        }
     }
 }
 

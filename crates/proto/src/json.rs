@@ -13,7 +13,7 @@ static POOL: LazyLock<Result<DescriptorPool, String>> = LazyLock::new(|| {
     DescriptorPool::decode(crate::FILE_DESCRIPTOR_SET).map_err(|error| error.to_string())
 });
 
-/// How fields are named.
+/// The names of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// As the canonical mapping has them, in lowerCamelCase, with 64-bit numbers as text and
@@ -24,11 +24,11 @@ pub enum Names {
     Contract,
 }
 
-/// Why a message cannot be written; only a message that the contract does not have cannot.
+/// A message that cannot be written, since the contract does not have it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the message cannot be written as JSON: {problem}")]
 pub struct JsonError {
-    /// What is wrong.
+    /// The problem in words.
     pub problem: String,
 }
 

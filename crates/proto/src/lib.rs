@@ -56,7 +56,8 @@ mod tests {
             .map(ServiceDescriptorProto::name)
             .collect();
         let expected = [
-            "ActionService",
+            "DeliveryService",
+            "EndpointService",
             "HistoryService",
             "OrderService",
             "StateService",

@@ -1,4 +1,4 @@
-//! How large messages become. Two bytes on the wire may be a struct of hundreds of bytes in memory, so what a message
+//! The size of messages in memory. Two bytes on the wire may be a struct of hundreds of bytes in memory, so what a message
 //! takes is reckoned from its bytes before it is decoded: entries are counted, nothing is allocated.
 
 use std::iter;
@@ -7,16 +7,18 @@ use prost::{
     DecodeError,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
-use waymark_domain::{order::LINES_MAX, value::Invalid, workflow::ACTIONS_MAX};
-
-use crate::{
-    convert::step::STEPS_MAX,
-    invalid::{InvalidRequest, Problem},
+use waymark_domain::{
+    value::{Invalid, LINES_MAX},
+    workflow::ACTIONS_MAX,
 };
 
-/// What a decoded message may take for each of its bytes, besides these bytes themselves.
+use crate::invalid::{InvalidRequest, Problem};
+
+/// The most steps of one batch.
+pub(crate) const STEPS_MAX: usize = 1_000;
+/// The memory that a decoded message may take for each of its bytes, besides these bytes themselves.
 const BYTES_PER_BYTE: usize = 4;
-/// What any decoded message may take; the largest list that the contract allows fits, however short its entries.
+/// The memory that any decoded message may take; the largest list that the contract allows fits, however short its entries.
 const BYTES_FREE: usize = 512 * 1024;
 
 /// A list doubles when it is full, and is there twice while it moves; it begins with room for four.
@@ -25,7 +27,7 @@ const LIST_FACTOR: usize = 4;
 /// A map has room for eleven entries in a node, and leaves half of it empty at worst.
 const MAP_ENTRY_FACTOR: usize = 3;
 const MAP_FACTOR: usize = 12;
-/// What an allocation takes besides its bytes.
+/// The memory of an allocation besides its bytes.
 const ALLOCATION_BYTES: usize = 16;
 
 /// Lists whose limit a refusal names, by how their paths end. Of others it names the number of entries alone, since no
@@ -42,7 +44,7 @@ pub trait Shaped {
     fn shape() -> &'static Shape;
 }
 
-/// What has to be known of a message to weigh it.
+/// The facts about a message by which it is weighed.
 #[derive(Debug)]
 pub struct Shape {
     /// The size of its struct.
@@ -60,7 +62,7 @@ pub struct Field {
     pub(crate) repeated: bool,
 }
 
-/// What a field holds.
+/// The content of a field.
 #[derive(Debug)]
 pub enum Kind {
     /// Numbers of any length on the wire, and of so many bytes in memory.
@@ -82,7 +84,7 @@ pub enum Kind {
     },
 }
 
-/// Why a message is not decoded.
+/// The reason why a message is not decoded.
 #[derive(Debug)]
 pub enum Unfit {
     /// It is no message of this kind.
@@ -104,7 +106,7 @@ pub fn weigh(shape: &Shape, message: &[u8]) -> Result<(), Unfit> {
     weighed.map_err(Unfit::from)
 }
 
-/// Where weighing ended.
+/// The place where weighing ended.
 #[derive(Debug)]
 enum Stop {
     Malformed,
@@ -118,7 +120,7 @@ impl From<DecodeError> for Stop {
     }
 }
 
-/// How much of a field there is.
+/// The amount of a field that there is.
 #[derive(Debug, Clone, Copy)]
 enum Amount {
     /// So many entries of a list or a map.
@@ -135,11 +137,11 @@ impl Amount {
     }
 }
 
-/// That nothing more fits.
+/// The mark that nothing more fits.
 #[derive(Debug)]
 struct Full;
 
-/// What is left of what the message may take.
+/// The rest of the memory that the message may take.
 struct Scale {
     left: usize,
 }
@@ -210,14 +212,14 @@ impl Scale {
     }
 }
 
-/// What stands behind a key.
+/// The value behind a key.
 enum Content<'a> {
     Number,
     Bytes(&'a [u8]),
 }
 
 impl Content<'_> {
-    /// How many entries of a list it holds: many, where numbers are packed.
+    /// The number of entries of a list that it holds: many, where numbers are packed.
     fn count(&self, kind: &Kind) -> usize {
         match (self, kind) {
             (Self::Bytes(packed), Kind::Varint(_)) => {

@@ -3,31 +3,31 @@
 
 use std::{future::Future, sync::Arc};
 
-use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use waymark_delivery::WebhookSettings;
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
+use waymark_transports::WebhookSettings;
 
 use crate::{
     Error,
     background::Background,
     committer::{Committer, SubmitError, Ticket},
-    dispatch::{Carrier, Trials, Wake},
-    feeds::Links,
+    dispatch::{TestSlots, Transports},
     history::Log,
     kept::Kept,
     reader::Reader,
+    tracking::Links,
+    wake::Wake,
 };
 
-/// What every service needs; shared behind an [`Arc`].
+/// The parts that every service needs; shared behind an [`Arc`].
 #[derive(Debug)]
 pub struct App {
     pub(crate) store: Store,
     pub(crate) bulk: Store,
     pub(crate) background: Background,
     pub(crate) kept: Arc<Kept>,
-    pub(crate) committer: Committer,
+    pub(crate) committer: Arc<Committer>,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
@@ -36,10 +36,8 @@ pub struct App {
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
     pub(crate) wake: Wake,
-    pub(crate) carrier: Arc<Carrier>,
-    pub(crate) trials: Trials,
-    /// Held while the first link of an order is made, so that mails that are sent at once share it.
-    pub(crate) linking: Mutex<()>,
+    pub(crate) transports: Arc<Transports>,
+    pub(crate) test_slots: Arc<TestSlots>,
 }
 
 impl App {
@@ -82,34 +80,31 @@ impl App {
     ///
     /// # Errors
     /// As [`read_many`](Self::read_many).
-    pub(crate) async fn rehearse<T: Send + 'static>(
+    pub(crate) async fn dry_run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        self.background.rehearse(work).await
+        self.background.dry_run(work).await
     }
 
-    /// What was made of versions of workflows.
     pub(crate) fn kept(&self) -> &Arc<Kept> {
         &self.kept
     }
 
-    /// The workflow that a request means which names none.
+    /// The workflow of requests that name none.
     pub fn default_workflow(&self) -> &WorkflowCode {
         &self.default_workflow
     }
 
-    /// Where feeds are; none where they are off.
+    /// Links of the feeds; none where they are off.
     pub(crate) fn feeds(&self) -> Option<&Links> {
         self.feeds.as_ref()
     }
 
-    /// Which endpoints may be reached.
     pub(crate) fn webhooks(&self) -> &WebhookSettings {
         &self.webhooks
     }
 
-    /// Finds single orders.
     pub(crate) fn reader(&self) -> &Reader {
         &self.reader
     }
@@ -151,8 +146,7 @@ impl App {
     /// Runs work to its end even when the caller goes away, and lets a stopping server wait for it.
     ///
     /// # Errors
-    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked, or a stopping server cannot
-    /// wait for it any longer.
+    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked or outlasts a stopping server.
     pub async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -161,7 +155,7 @@ impl App {
         tokio::select! {
             biased;
             done = self.detached.spawn(work) => done.map_err(|failure| {
-                tracing::error!(error = %failure, "a detached task did not end well");
+                tracing::error!(error = %failure, "detached task panicked");
                 unknown
             }),
             () = self.committer.over() => Err(unknown),

@@ -1,5 +1,5 @@
 //! Work that only reads and may take long: computations, such as lint and drawings, and reads of
-//! many bodies, such as lists, among them what asks guards without a step, such as rehearsals. It
+//! many bodies, such as lists, among them what asks guards without a step, such as dry runs. It
 //! runs on threads of its own, which give way to those that serve calls, and only so much of it at
 //! once.
 
@@ -13,18 +13,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Error, threads};
 
-/// How many computations may wait or be under way.
+/// Maximum of computations that wait or are under way.
 const COMPUTATIONS_MAX: usize = 32;
-/// How many reads of many bodies may wait or be under way.
+/// Maximum of reads of many bodies that wait or are under way.
 const READS_MAX: usize = 64;
-/// How many rehearsals are under way at once: each may keep many bodies until its end.
-const REHEARSALS_MAX: usize = 4;
-/// How much these threads give way: of a busy core, one gets a tenth of what a thread that serves
+/// Maximum of dry runs under way at once: each may keep many bodies until its end.
+const DRY_RUNS_MAX: usize = 4;
+/// Niceness of these threads: of a busy core, one gets a tenth of what a thread that serves
 /// gets, so they come to rest under load but never stand still.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Threads for work that only reads.
 #[derive(Debug)]
 pub(crate) struct Background {
     /// There until it is dropped.
@@ -35,8 +34,8 @@ pub(crate) struct Background {
     turns: Arc<Semaphore>,
     /// Reads that may wait.
     reads: Arc<Semaphore>,
-    /// Rehearsals that are under way, among the reads.
-    rehearsals: Arc<Semaphore>,
+    /// Dry runs that are under way, among the reads.
+    dry_runs: Arc<Semaphore>,
 }
 
 impl Background {
@@ -63,7 +62,7 @@ impl Background {
             places: Semaphore::new(computations),
             turns: Arc::new(Semaphore::new(threads)),
             reads: Arc::new(Semaphore::new(reads)),
-            rehearsals: Arc::new(Semaphore::new(REHEARSALS_MAX)),
+            dry_runs: Arc::new(Semaphore::new(DRY_RUNS_MAX)),
         })
     }
 
@@ -88,9 +87,9 @@ impl Background {
             work()
         });
         computing.await.map_err(|failure| {
-            tracing::error!(error = %failure, "a computation did not end well");
+            tracing::error!(error = %failure, "background computation terminated unexpectedly");
             Error::Internal {
-                what: "a computation did not end well",
+                what: "background computation terminated unexpectedly",
             }
         })
     }
@@ -98,8 +97,7 @@ impl Background {
     /// Reads many bodies. It ends with its caller.
     ///
     /// # Errors
-    /// Returns [`Error::ReadLimit`] when too many are under way, [`Error::Internal`] when it
-    /// panicked, and its own error.
+    /// Returns [`Error::ReadLimit`] when too many are under way, [`Error::Internal`] for a panic, and its own.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -117,9 +115,9 @@ impl Background {
         AbortOnDropHandle::new(reading)
             .await
             .unwrap_or_else(|failure| {
-                tracing::error!(error = %failure, "a read did not end well");
+                tracing::error!(error = %failure, "background read terminated unexpectedly");
                 Err(Error::Internal {
-                    what: "a read did not end well",
+                    what: "background read terminated unexpectedly",
                 })
             })
     }
@@ -128,15 +126,15 @@ impl Background {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub(crate) async fn rehearse<T: Send + 'static>(
+    pub(crate) async fn dry_run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let turns = Arc::clone(&self.rehearsals);
+        let turns = Arc::clone(&self.dry_runs);
         let in_turn = async move {
             let turn = turns.acquire_owned().await;
             let _turn = turn.map_err(|_| Error::Internal {
-                what: "there are no turns for rehearsals",
+                what: "there are no turns for dry runs",
             })?;
             work.await
         };
@@ -153,13 +151,12 @@ impl Drop for Background {
     }
 }
 
-/// Lets other threads go first. On Linux this is a matter of the calling thread; elsewhere it would
-/// be one of the process.
+/// Lets other threads go first: of the calling thread alone, which only Linux can.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
         // It computes all the same, with less regard for others.
-        tracing::debug!(%error, "a thread keeps its priority");
+        tracing::debug!(%error, "thread priority not lowered");
     }
 }
 
@@ -266,15 +263,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_few_rehearsals_are_under_way_at_once_and_others_wait() {
-        let background = Background::with(1, 1, 3 * REHEARSALS_MAX).unwrap();
+    async fn a_few_dry_runs_are_under_way_at_once_and_others_wait() {
+        let background = Background::with(1, 1, 3 * DRY_RUNS_MAX).unwrap();
         let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         // Passed by as many as are under way at once.
-        let together = Arc::new(tokio::sync::Barrier::new(REHEARSALS_MAX));
+        let together = Arc::new(tokio::sync::Barrier::new(DRY_RUNS_MAX));
         let one = || {
             let (under_way, most) = (Arc::clone(&under_way), Arc::clone(&most));
             let together = Arc::clone(&together);
-            background.rehearse(async move {
+            background.dry_run(async move {
                 let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
                 together.wait().await;
@@ -282,11 +279,11 @@ mod tests {
                 Ok(())
             })
         };
-        let all = join_all((0..3 * REHEARSALS_MAX).map(|_| one()));
-        for rehearsed in timeout(PATIENCE, all).await.unwrap() {
-            rehearsed.unwrap();
+        let all = join_all((0..3 * DRY_RUNS_MAX).map(|_| one()));
+        for outcome in timeout(PATIENCE, all).await.unwrap() {
+            outcome.unwrap();
         }
-        assert_eq!(most.load(Ordering::SeqCst), REHEARSALS_MAX);
+        assert_eq!(most.load(Ordering::SeqCst), DRY_RUNS_MAX);
     }
 
     #[cfg(target_os = "linux")]

@@ -11,9 +11,9 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::settings::Origin;
 
-/// What a page has to see of an answer: the code, the text and the details of an error that comes before any message.
+/// Headers of an answer that a page has to see: the code, the text and the details of an error that comes before any message.
 const EXPOSED: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
-/// How long a browser may remember that it was allowed; none remembers it for longer.
+/// Time that a browser may remember that it was allowed; none remembers it for longer.
 const REMEMBERED: Duration = Duration::from_hours(2);
 
 /// Answers browsers for pages of these origins; none where there are none, and browsers then refuse to call.

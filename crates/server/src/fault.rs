@@ -4,7 +4,6 @@
 //! `WAYMARK_TEST_FAULTS` names a directory. A file in it makes the place of its name panic, each
 //! time that it is come by, as long as the file is there.
 
-/// The variable that names the directory.
 pub(crate) const DIRECTORY: &str = "WAYMARK_TEST_FAULTS";
 
 #[cfg(feature = "test-access")]
@@ -18,14 +17,13 @@ mod asked {
 
     use tokio::time::{MissedTickBehavior, interval};
 
-    /// How often a task looks whether it shall panic.
+    /// Interval at which a task looks whether it shall panic.
     const INTERVAL: Duration = Duration::from_millis(20);
 
     static FAULTS: LazyLock<Option<PathBuf>> =
-        LazyLock::new(|| std::env::var_os(super::DIRECTORY).map(PathBuf::from));
+        LazyLock::new(|| std::env::var_os(crate::fault::DIRECTORY).map(PathBuf::from));
 
-    /// Panics where a test asks for it: where there is a file of this name, with `.subject` where
-    /// there is a subject.
+    /// Panics where a test asks for it: where there is a file of this name, behind it `.subject` if any.
     pub(crate) fn point(name: &str, subject: &str) {
         let Some(directory) = FAULTS.as_ref() else {
             return;
@@ -35,7 +33,8 @@ mod asked {
         } else {
             format!("{name}.{subject}")
         };
-        panic_where(directory.join(&file).exists(), &file);
+        let is_asked = directory.join(&file).exists();
+        assert!(!is_asked, "a test asked for the fault {file}");
     }
 
     /// Panics as soon as there is a file `task.` with the name of a task; otherwise never ends.
@@ -49,10 +48,6 @@ mod asked {
             tick.tick().await;
             point("task", task);
         }
-    }
-
-    fn panic_where(is_asked: bool, file: &str) {
-        assert!(!is_asked, "a test asked for the fault {file}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Health as `grpc.health.v1` tells it: each service and the whole serve while
+//! Health as `grpc.health.v1` reports it: each service and the whole serve while
 //! the database answers and the server is not stopping.
 
 use futures::{
@@ -17,26 +17,9 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 use waymark_persistence::StorageState;
-use waymark_proto::v1::{
-    action_service_server, history_service_server, order_service_server, state_service_server,
-    status_service_server, tracking_service_server, transition_service_server,
-    workflow_service_server,
-};
 
-/// The services, and the empty name of the whole server.
-const NAMES: [&str; 9] = [
-    "",
-    action_service_server::SERVICE_NAME,
-    history_service_server::SERVICE_NAME,
-    order_service_server::SERVICE_NAME,
-    state_service_server::SERVICE_NAME,
-    status_service_server::SERVICE_NAME,
-    tracking_service_server::SERVICE_NAME,
-    transition_service_server::SERVICE_NAME,
-    workflow_service_server::SERVICE_NAME,
-];
+use crate::routes;
 
-/// Says whether the services serve.
 #[derive(Debug)]
 pub(crate) struct Health {
     reporter: HealthReporter,
@@ -45,18 +28,18 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// All services as not serving, and the service that tells it.
-    pub(crate) async fn new() -> (Self, HealthServer<Told>) {
+    /// All services as not serving, and the service that reports it.
+    pub(crate) async fn new() -> (Self, HealthServer<ReportedHealth>) {
         let health = Self {
             reporter: HealthReporter::new(),
             released: CancellationToken::new(),
         };
         health.set(ServingStatus::NotServing).await;
-        let told = Told {
+        let service = ReportedHealth {
             service: HealthService::from_health_reporter(health.reporter.clone()),
             released: health.released.clone(),
         };
-        (health, HealthServer::new(told))
+        (health, HealthServer::new(service))
     }
 
     /// Follows the database and, on SQLite, its file, until dropped or one of them is gone.
@@ -84,12 +67,12 @@ impl Health {
         }
     }
 
-    /// Tells everybody that nothing serves any more.
+    /// Reports that nothing serves any more.
     pub(crate) async fn retire(&self) {
         self.set(ServingStatus::NotServing).await;
     }
 
-    /// Ends the streams of those who watch the health, once they were told what was set; they would
+    /// Ends the streams of those who watch the health, once they have got what was set; they would
     /// keep the server from stopping. Who asks on a connection that is still open goes on being
     /// answered.
     pub(crate) fn release(&self) {
@@ -97,22 +80,22 @@ impl Health {
     }
 
     async fn set(&self, status: ServingStatus) {
-        for name in NAMES {
+        for name in routes::NAMES {
             self.reporter.set_service_status(name, status).await;
         }
     }
 }
 
-/// Tells what was set. Taking a service off the list would end the streams of it as well, and then
+/// Reports what was set. Taking a service off the list would end the streams of it as well, and then
 /// say that there is no such service.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct ReportedHealth {
     service: HealthService,
     released: CancellationToken,
 }
 
 #[tonic::async_trait]
-impl HealthContract for Told {
+impl HealthContract for ReportedHealth {
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
 
     async fn check(
@@ -126,16 +109,16 @@ impl HealthContract for Told {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let told = self.service.watch(request).await?.into_inner();
-        let watching = (told, self.released.clone());
-        let watching = stream::unfold(watching, |(mut told, released)| async move {
+        let reports = self.service.watch(request).await?.into_inner();
+        let watching = (reports, self.released.clone());
+        let watching = stream::unfold(watching, |(mut reports, released)| async move {
             let next = tokio::select! {
-                // What was set before the end is told before it.
+                // What was set before the end is reported before it.
                 biased;
-                next = told.next() => next,
+                next = reports.next() => next,
                 () = released.cancelled() => None,
             };
-            next.map(|next| (next, (told, released)))
+            next.map(|next| (next, (reports, released)))
         });
         Ok(Response::new(watching.boxed()))
     }
@@ -148,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_while_it_stops_is_told_so() {
         let (health, _) = Health::new().await;
-        let told = Told {
+        let service = ReportedHealth {
             service: HealthService::from_health_reporter(health.reporter.clone()),
             released: health.released.clone(),
         };
@@ -157,7 +140,7 @@ mod tests {
             status: i32::from(tonic_health::pb::health_check_response::ServingStatus::NotServing),
         };
         health.set(ServingStatus::Serving).await;
-        let mut watching = told.watch(request()).await.unwrap().into_inner();
+        let mut watching = service.watch(request()).await.unwrap().into_inner();
         let first = watching.next().await.unwrap().unwrap();
         assert_ne!(first, not_serving);
         health.retire().await;
@@ -166,9 +149,9 @@ mod tests {
         assert_eq!(last, not_serving);
         assert!(watching.next().await.is_none());
         // On a connection that is still open.
-        let checked = told.check(request()).await.unwrap().into_inner();
+        let checked = service.check(request()).await.unwrap().into_inner();
         assert_eq!(checked, not_serving);
-        let mut late = told.watch(request()).await.unwrap().into_inner();
+        let mut late = service.watch(request()).await.unwrap().into_inner();
         assert_eq!(late.next().await.unwrap().unwrap(), not_serving);
         assert!(late.next().await.is_none());
     }

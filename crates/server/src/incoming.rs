@@ -18,25 +18,22 @@ use tokio::{
 
 use crate::ports::BACKLOG;
 
-/// How long to wait when the system has no connection to give.
+/// Pause when the system has no connection to give.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many connections that nobody had taken are served when the port closes: as many as the system keeps.
+/// Maximum of connections that nobody had taken and that are served when the port closes: as many as the system keeps.
 const LEFT_MAX: u32 = BACKLOG;
-/// How often that is said.
-const SAID_EVERY: Duration = Duration::from_secs(10);
-/// How many files connections leave to everything else, such as connections to the database; a quarter where the process
-/// may open few.
+const LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// Files that connections leave to all else, such as the database; a quarter where the process may open few.
 const FILES_LEFT: u64 = 32;
 
-/// Accepts connections.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     listener: TcpListener,
-    /// What the connections are for, as the log calls it.
+    /// Purpose of the connections, as the log calls it.
     purpose: &'static str,
     /// Whether the connections took all files that they may.
     is_full: bool,
-    said: Option<Instant>,
+    logged: Option<Instant>,
     failures: u64,
 }
 
@@ -46,7 +43,7 @@ impl Acceptor {
             listener,
             purpose,
             is_full: false,
-            said: None,
+            logged: None,
             failures: 0,
         }
     }
@@ -58,7 +55,7 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "a connection may send late");
+                        tracing::debug!(%error, "TCP_NODELAY not set: a connection may send late");
                     }
                     self.is_full = takes_the_rest(&stream);
                     return stream;
@@ -97,7 +94,6 @@ impl Acceptor {
         left
     }
 
-    /// Waits until there are files for connections again.
     async fn wait_for_files(&mut self) {
         while self.is_full {
             let next = self.listener.as_fd().try_clone_to_owned();
@@ -112,15 +108,15 @@ impl Acceptor {
 
     fn note(&mut self, error: &io::Error) {
         self.failures += 1;
-        if self.said.is_some_and(|said| said.elapsed() < SAID_EVERY) {
+        if self.logged.is_some_and(|at| at.elapsed() < LOGGED_EVERY) {
             return;
         }
-        self.said = Some(Instant::now());
+        self.logged = Some(Instant::now());
         tracing::warn!(
             %error,
             connection.purpose = self.purpose,
             failures = self.failures,
-            "a connection could not be accepted: clients wait; look at the limit of open files"
+            "connection not accepted: clients wait; look at the limit of open files"
         );
     }
 }

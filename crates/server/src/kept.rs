@@ -1,9 +1,9 @@
-//! What was made of a version of a workflow and may be asked for again: its drawings and its
-//! findings. It is dropped when the version changes, and when it was not asked for the longest.
+//! A cache of the drawings and the findings of workflows. An entry is dropped when the version of its
+//! workflow changes, and when it was not asked for the longest.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use waymark_domain::{
@@ -14,13 +14,15 @@ use waymark_domain::{
     },
 };
 
-/// How many bytes are kept, but for what is needed to find them.
+use crate::lock::lock;
+
+/// How many bytes are kept, without the keys.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A drawing, or that there is none.
 pub(crate) type Drawn = Result<Arc<str>, TooLarge>;
 
-/// What was made of versions of workflows, shared by all calls.
+/// The drawings and findings of workflows, shared by all calls.
 #[derive(Debug)]
 pub(crate) struct Kept {
     bytes_max: usize,
@@ -31,11 +33,10 @@ pub(crate) struct Kept {
 struct Versions {
     by_workflow: HashMap<WorkflowCode, Version>,
     bytes: usize,
-    /// Counts what was asked for.
+    /// Counts the questions.
     now: u64,
 }
 
-/// What was made of one version.
 #[derive(Debug)]
 struct Version {
     stamp: Stamp,
@@ -57,16 +58,18 @@ impl Default for Kept {
 impl Kept {
     /// The drawing of a version without marks, if it is kept.
     pub(crate) fn drawing(&self, record: &Record, format: Format) -> Option<Drawn> {
-        let mut versions = self.lock();
-        versions.version(record)?.drawings.get(&format).cloned()
+        lock(&self.versions)
+            .version(record)?
+            .drawings
+            .get(&format)
+            .cloned()
     }
 
     /// The findings of a version, if they are kept.
     pub(crate) fn findings(&self, record: &Record) -> Option<Arc<[Finding]>> {
-        self.lock().version(record)?.findings.clone()
+        lock(&self.versions).version(record)?.findings.clone()
     }
 
-    /// Keeps a drawing.
     pub(crate) fn keep_drawing(&self, record: &Record, format: Format, drawn: &Drawn) {
         let bytes = drawn.as_ref().map_or(0, |drawing| drawing.len());
         self.keep(record, bytes, |version| {
@@ -75,7 +78,6 @@ impl Kept {
         });
     }
 
-    /// Keeps findings.
     pub(crate) fn keep_findings(&self, record: &Record, findings: &Arc<[Finding]>) {
         self.keep(record, size(findings), |version| {
             let before = version.findings.replace(Arc::clone(findings));
@@ -88,7 +90,7 @@ impl Kept {
         if bytes > self.bytes_max {
             return;
         }
-        let mut versions = self.lock();
+        let mut versions = lock(&self.versions);
         let code = &record.workflow.code;
         if versions.version(record).is_none() {
             versions.drop_of(code);
@@ -108,15 +110,10 @@ impl Kept {
         }
         versions.shrink(self.bytes_max);
     }
-
-    fn lock(&self) -> MutexGuard<'_, Versions> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Versions {
-    /// What is kept of exactly this version. A workflow that was deleted and made again has the
-    /// same numbers at other times.
+    /// The entry of exactly this version: a workflow that is made again has the same numbers.
     fn version(&mut self, record: &Record) -> Option<&mut Version> {
         self.now += 1;
         let now = self.now;
@@ -215,7 +212,11 @@ mod tests {
         }
         assert!(kept.drawing(&c, Format::Svg).is_some());
         kept.keep_drawing(&a, Format::Dot, &drawing(101));
-        assert_eq!(kept.lock().bytes, 80, "what is too large alone is not kept");
+        assert_eq!(
+            lock(&kept.versions).bytes,
+            80,
+            "what is too large alone is not kept"
+        );
         let refused = Err(TooLarge { max: 1 });
         kept.keep_drawing(&a, Format::Dot, &refused);
         assert_eq!(kept.drawing(&a, Format::Dot), Some(refused));

@@ -23,28 +23,33 @@ pub mod history;
 mod incoming;
 mod intake;
 mod kept;
-mod lane;
 mod limits;
+mod liveness;
+mod lock;
 mod page;
 mod ports;
 mod preset;
 mod reader;
+mod routes;
 mod run;
-#[cfg(test)]
-mod sample;
 pub mod services;
 pub mod settings;
+mod settling;
 pub mod signals;
+mod start_error;
 pub mod supervisor;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod tracking;
-mod vitals;
+mod wake;
 
 pub use app::App;
 pub use error::{Error, Reason};
-pub use run::{Server, StartError, Stopped};
+pub use run::{Server, Stopped};
 pub use settings::Settings;
+pub use start_error::StartError;
 
 pub use waymark_persistence::{Clock, Error as DatabaseError};
 
@@ -55,11 +60,7 @@ pub use waymark_persistence::{Clock, Error as DatabaseError};
 pub async fn migrate(settings: &Settings) -> Result<Vec<String>, DatabaseError> {
     let migrated = waymark_persistence::migrate(&settings.database, &Clock::system()).await?;
     if migrated.is_new && settings.database.url.is_sqlite() {
-        tracing::warn!(
-            database.url = %settings.database.url,
-            preset.name = "none",
-            "made a new database, since there was none at this place; with create_database=false, none is made"
-        );
+        preset::log_created(&settings.database.url, "none");
     }
     Ok(migrated.applied)
 }

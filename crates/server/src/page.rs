@@ -16,10 +16,28 @@ const CHECK_BYTES: usize = 16;
 #[error("must be the next_page_token of an answer to a call with the same arguments")]
 pub struct Invalid;
 
+/// Reads where a page begins; none for the first. `kind` names the list.
+///
+/// # Errors
+/// Returns [`Invalid`] for a token of another list or other arguments.
+pub(crate) fn begin<C: DeserializeOwned>(
+    kind: &str,
+    page: &PageRequest,
+) -> Result<Option<C>, Invalid> {
+    let token = page.token.as_deref().unwrap_or_default();
+    decode(kind, page.arguments, token)
+}
+
+/// Makes the token of the page that follows; empty where none does.
+pub(crate) fn next(kind: &str, page: &PageRequest, cursor: Option<&impl Serialize>) -> String {
+    let token = cursor.map(|cursor| encode(kind, page.arguments, cursor));
+    token.unwrap_or_default()
+}
+
 /// Makes the token of the page that begins after `cursor`.
 ///
 /// `kind` names the list, `arguments` is a hash of the other arguments of the call.
-pub(crate) fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -> String {
+fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -> String {
     // The cursors are plain structs with text keys, which always serialize; should one
     // not, its token is empty and the list ends here instead of in a panic.
     let Ok(cursor) = serde_json::to_vec(cursor) else {
@@ -34,7 +52,7 @@ pub(crate) fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -
 ///
 /// # Errors
 /// Returns [`Invalid`] for a token that [`encode`] did not make for this kind and these arguments.
-pub(crate) fn decode<C: DeserializeOwned>(
+fn decode<C: DeserializeOwned>(
     kind: &str,
     arguments: [u8; 16],
     token: &str,
@@ -105,8 +123,7 @@ where
     K: Ord + Serialize + DeserializeOwned,
     M: Message,
 {
-    let token = page.token.as_deref().unwrap_or_default();
-    let after: Option<K> = decode(kind, page.arguments, token)?;
+    let after: Option<K> = begin(kind, page)?;
     let rest = items
         .into_iter()
         .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
@@ -119,11 +136,8 @@ where
     let has_more = messages.len() > count;
     messages.truncate(count);
     keys.truncate(count);
-    let next = keys
-        .last()
-        .filter(|_| has_more)
-        .map(|key| encode(kind, page.arguments, key));
-    Ok((messages, next.unwrap_or_default()))
+    let last = keys.last().filter(|_| has_more);
+    Ok((messages, next(kind, page, last)))
 }
 
 #[cfg(test)]

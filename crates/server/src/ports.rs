@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// How many connections may wait to be accepted, as in the standard library.
+/// Connections that may wait to be accepted, as in the standard library.
 pub(crate) const BACKLOG: u32 = 128;
 
 /// A port that nobody else gets, and that lets nobody in yet: whoever comes early is refused by the system, which clients
@@ -16,7 +16,7 @@ pub(crate) struct TakenPort {
     setting: &'static str,
 }
 
-/// Why an address cannot be listened on.
+/// The error of an address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("setting {setting}: cannot listen on {address}")]
 pub struct ListenError {
@@ -24,7 +24,7 @@ pub struct ListenError {
     pub setting: &'static str,
     /// The address.
     pub address: SocketAddr,
-    /// What the operating system says.
+    /// The error of the operating system.
     #[source]
     pub source: io::Error,
 }
@@ -55,7 +55,6 @@ impl TakenPort {
         })
     }
 
-    /// Where it is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -63,17 +62,11 @@ impl TakenPort {
     /// Lets connections come.
     ///
     /// # Errors
-    /// Returns [`ListenError`] when another process was quicker, which had taken the port as well and not let anybody in
-    /// either.
+    /// Returns [`ListenError`] when another process that had taken the port as well was quicker.
     pub(crate) fn listen(self) -> Result<TcpListener, ListenError> {
-        let Self {
-            socket,
-            address,
-            setting,
-        } = self;
-        socket.listen(BACKLOG).map_err(|source| ListenError {
-            setting,
-            address,
+        self.socket.listen(BACKLOG).map_err(|source| ListenError {
+            setting: self.setting,
+            address: self.address,
             source,
         })
     }

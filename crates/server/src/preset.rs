@@ -5,15 +5,16 @@ use waymark_domain::{
     preset,
     value::WorkflowCode,
     workflow::{
-        Refusal,
+        Refusal, Workflow,
         document::{DocumentError, Mode, apply},
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, CommitError, Counting, Error, Extent, Store, WorkflowChange,
+    ChangeError, ChangeMode, CommitError, Counting, DatabaseUrl, EditStart, Error, Extent, Saved,
+    Store, WorkflowChange,
 };
 
-/// Why the preset could not be loaded.
+/// The error of a preset that could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum PresetError {
     /// There is no preset with this name.
@@ -37,10 +38,9 @@ pub enum PresetError {
 }
 
 impl PresetError {
-    /// Whether the same may work later.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Store(error) => error.is_passing(),
+            Self::Store(error) => error.is_transient(),
             Self::Change(error) => matches!(
                 **error,
                 ChangeError::Failed(
@@ -54,7 +54,6 @@ impl PresetError {
         }
     }
 
-    /// Whether the file of the database is damaged.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Store(error) => matches!(error, Error::Damaged { .. }),
@@ -89,26 +88,43 @@ pub(crate) async fn load(
         counting: Counting::Nothing,
         extent: Extent::Part,
     };
-    let changed = store.change_workflow(
-        &change,
-        move |present, _| {
-            let wanted = present.map_or(&workflow, |record| &record.workflow);
-            Ok::<_, Refusal>((Some(wanted.clone()), ()))
-        },
-        |outcome| outcome,
-        |_| Vec::new(),
-    );
-    let changed = changed
+    let is_loaded = save(store, &change, workflow)
         .await
         .map_err(|error| PresetError::Change(Box::new(error)))?;
-    let Changed::Done(outcome) = changed else {
-        return Ok(false);
-    };
-    let is_loaded = !outcome.changes.is_empty();
     if is_loaded {
-        tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
+        tracing::info!(workflow.code = %code, preset.name = name, "preset loaded into the empty database");
     }
     Ok(is_loaded)
+}
+
+/// Saves a workflow unless it is there, and says whether it did.
+async fn save(
+    store: &Store,
+    change: &WorkflowChange,
+    workflow: Workflow,
+) -> Result<bool, ChangeError<Refusal>> {
+    let mut edit = store.edit_workflow(change).await?;
+    while let EditStart::Loaded(snapshot) = edit.load().await? {
+        if snapshot.record().is_some() {
+            return Ok(false);
+        }
+        let draft = edit.prepare(snapshot, Some(workflow.clone())).await?;
+        match edit.save(&draft, &[]).await? {
+            Saved::Done => return Ok(true),
+            Saved::Replayed(_) => return Ok(false),
+            Saved::Stale => {}
+        }
+    }
+    Ok(false)
+}
+
+/// Logs that there was no database and one was made, with the preset that it has.
+pub(crate) fn log_created(url: &DatabaseUrl, preset: &str) {
+    tracing::warn!(
+        database.url = %url,
+        preset.name = preset,
+        "database created: there was none at this place; create_database=false prevents that"
+    );
 }
 
 #[cfg(test)]
@@ -125,10 +141,10 @@ mod tests {
             CommitError::Unavailable,
         ] {
             let error = start(ChangeError::Failed(error));
-            assert!(error.is_passing() && !error.is_damage(), "{error:?}");
+            assert!(error.is_transient() && !error.is_damage(), "{error:?}");
         }
         let damaged = start(ChangeError::Failed(CommitError::StorageDamaged));
-        assert!(damaged.is_damage() && !damaged.is_passing());
-        assert!(!start(ChangeError::RequestIdReused).is_passing());
+        assert!(damaged.is_damage() && !damaged.is_transient());
+        assert!(!start(ChangeError::RequestIdReused).is_transient());
     }
 }

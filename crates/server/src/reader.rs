@@ -6,55 +6,54 @@ use std::{io, sync::Arc};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waymark_domain::value::{OrderId, WorkflowCode};
-use waymark_persistence::{Along, Error, Found, Store};
+use waymark_persistence::{Along, Error, FoundOrder, Store};
 
-use crate::{lane::Lane, supervisor::Supervisor};
+use crate::{supervisor::Supervisor, threads::DedicatedRuntime};
 
-/// How many orders one query looks for.
+/// Maximum of orders that one query looks for.
 const ORDERS_PER_QUERY_MAX: usize = 256;
-/// How many such queries are under way at once.
+/// Queries that are under way at once.
 const QUERIES_AT_ONCE: usize = 2;
-/// How many reads may wait; the next ones wait for a place.
+/// Maximum of reads that wait; the next ones wait for a place.
 const WAITING_MAX: usize = 1024;
 
-/// What was found, or the error that all reads of a query share.
-type Answer = Result<Found, Arc<Error>>;
+/// The order that was found, or the error that all reads of a query share.
+type ReadResult = Result<FoundOrder, Arc<Error>>;
 
 #[derive(Debug)]
-struct Waiting {
+struct QueuedRead {
     key: (WorkflowCode, OrderId),
     along: Along,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<ReadResult>,
 }
 
 /// Finds orders, several in one query where several are looked for. Its thread ends with it.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    queue: mpsc::Sender<Waiting>,
-    lane: Lane,
+    queue: mpsc::Sender<QueuedRead>,
+    runtime: DedicatedRuntime,
 }
 
 /// The reads before any is made.
 #[derive(Debug)]
-pub(crate) struct Reading(mpsc::Receiver<Waiting>);
+pub(crate) struct ReadQueue(mpsc::Receiver<QueuedRead>);
 
 impl Reader {
     /// Lays out the queue; nothing is read before it is started.
     ///
     /// # Errors
     /// Returns the error of the system when it has no thread for it.
-    pub(crate) fn new() -> io::Result<(Self, Reading)> {
+    pub(crate) fn new() -> io::Result<(Self, ReadQueue)> {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let lane = Lane::open("reads")?;
-        Ok((Self { queue, lane }, Reading(waiting)))
+        let runtime = DedicatedRuntime::open("reads")?;
+        Ok((Self { queue, runtime }, ReadQueue(waiting)))
     }
 
-    /// Starts to read from a store.
-    pub(crate) fn start(&self, reading: Reading, store: &Store, supervisor: &Supervisor) {
+    pub(crate) fn start(&self, reads: ReadQueue, store: &Store, supervisor: &Supervisor) {
         // No more wait here than have calls under way.
         let (later, uncompiled) = mpsc::unbounded_channel();
-        let runtime = self.lane.handle();
-        let reading = run(store.clone(), reading.0, later.clone());
+        let runtime = self.runtime.handle();
+        let reading = run(store.clone(), reads.0, later.clone());
         runtime.spawn(supervisor.watch("reader", reading));
         let compiling = compile(store.clone(), uncompiled);
         let compiling = async move {
@@ -69,9 +68,14 @@ impl Reader {
     ///
     /// # Errors
     /// Returns the error of the store when the database cannot be read.
-    pub(crate) async fn find(&self, workflow: &WorkflowCode, id: &OrderId, along: Along) -> Answer {
+    pub(crate) async fn find(
+        &self,
+        workflow: &WorkflowCode,
+        id: &OrderId,
+        along: Along,
+    ) -> ReadResult {
         let (answer, found) = oneshot::channel();
-        let waiting = Waiting {
+        let waiting = QueuedRead {
             key: (workflow.clone(), id.clone()),
             along,
             answer,
@@ -90,8 +94,8 @@ fn gone() -> Arc<Error> {
 
 async fn run(
     store: Store,
-    mut queue: mpsc::Receiver<Waiting>,
-    later: mpsc::UnboundedSender<Waiting>,
+    mut queue: mpsc::Receiver<QueuedRead>,
+    later: mpsc::UnboundedSender<QueuedRead>,
 ) {
     let turns = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
     // The semaphore is never closed.
@@ -108,7 +112,7 @@ async fn run(
     }
 }
 
-async fn read(store: &Store, batch: Vec<Waiting>, later: &mpsc::UnboundedSender<Waiting>) {
+async fn read(store: &Store, batch: Vec<QueuedRead>, later: &mpsc::UnboundedSender<QueuedRead>) {
     let along = most_of(&batch);
     let (keys, answers) = taken_apart(batch);
     match store.find_ready_orders(&keys, along).await {
@@ -117,7 +121,7 @@ async fn read(store: &Store, batch: Vec<Waiting>, later: &mpsc::UnboundedSender<
                 // Nobody waits for what its caller gave up, and nobody sends when the process ends.
                 let _ = match found {
                     Some(found) => answer.send(Ok(found)).is_ok(),
-                    None => later.send(Waiting { key, along, answer }).is_ok(),
+                    None => later.send(QueuedRead { key, along, answer }).is_ok(),
                 };
             }
         }
@@ -125,8 +129,7 @@ async fn read(store: &Store, batch: Vec<Waiting>, later: &mpsc::UnboundedSender<
     }
 }
 
-/// Reads orders whose workflows have to be compiled.
-async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<QueuedRead>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, ORDERS_PER_QUERY_MAX).await > 0 {
         let along = most_of(&batch);
@@ -142,24 +145,27 @@ async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     }
 }
 
-/// What is read for all of them, since one wants it.
-fn most_of(batch: &[Waiting]) -> Along {
+/// The most that one of them wants, which is read for all.
+fn most_of(batch: &[QueuedRead]) -> Along {
     let wanted = batch.iter().map(|waiting| waiting.along);
     wanted.max().unwrap_or_default()
 }
 
 fn taken_apart(
-    mut batch: Vec<Waiting>,
-) -> (Vec<(WorkflowCode, OrderId)>, Vec<oneshot::Sender<Answer>>) {
+    mut batch: Vec<QueuedRead>,
+) -> (
+    Vec<(WorkflowCode, OrderId)>,
+    Vec<oneshot::Sender<ReadResult>>,
+) {
     // Nobody waits for what its caller gave up.
     batch.retain(|waiting| !waiting.answer.is_closed());
     batch
         .into_iter()
-        .map(|Waiting { key, answer, .. }| (key, answer))
+        .map(|QueuedRead { key, answer, .. }| (key, answer))
         .unzip()
 }
 
-fn fail(answers: Vec<oneshot::Sender<Answer>>, error: Error) {
+fn fail(answers: Vec<oneshot::Sender<ReadResult>>, error: Error) {
     let error = Arc::new(error);
     for answer in answers {
         let _ = answer.send(Err(Arc::clone(&error)));

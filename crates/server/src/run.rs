@@ -1,142 +1,62 @@
 //! The life of a server: start, serve, and stop within a deadline.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Mutex};
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{body::Body, service::Routes};
+use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
 use tower::{
     Layer,
-    util::{MapResponseLayer, option_layer},
+    util::{MapResponse, option_layer},
 };
 use waymark_domain::value::WorkflowCode;
-use waymark_persistence::{Clock, DatabaseUrl, DispatcherId, Error, Leaving, StorageState, Store};
-use waymark_proto::v1;
+use waymark_persistence::{Clock, DatabaseUrl, DispatcherId, Leaving, StorageState, Store};
 
 use crate::{
-    App, Settings,
+    App, Settings, StartError,
     background::Background,
     committer::{Committer, Workers},
-    connections::{self, Open},
+    connections::{self, OpenConnections},
     cross_origin,
-    dispatch::{Carrier, CarrierError, Dispatcher, Trials, Wake},
+    dispatch::{Dispatcher, Parts, TestSlots, Transports},
     error, feeds,
     health::Health,
     history::{Log, Tailer},
     incoming::Acceptor,
     intake::Intake,
-    limits::MESSAGE_BYTES_MAX,
-    ports::{ListenError, TakenPort},
-    preset::{self, PresetError},
-    reader::{Reader, Reading},
-    services,
-    settings::{FeedSettings, HistorySettings, Origin, ServerSettings},
+    liveness::Liveness,
+    ports::TakenPort,
+    preset,
+    reader::{ReadQueue, Reader},
+    routes::routes,
+    settings::{FeedSettings, ServerSettings},
     signals::Stop,
     supervisor::Supervisor,
-    telemetry::CallLog,
+    telemetry::{CallLog, chain},
     threads,
-    vitals::Vitals,
+    wake::Wake,
 };
 
-/// The task that carries deliveries and fires timers, which has leases.
+/// The task that sends deliveries and fires timers, which has leases.
 const DISPATCHER: &str = "dispatcher";
 
 /// A server that has its database and lets connections come, and does not serve them yet.
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
-    vitals: Arc<Vitals>,
+    liveness: Arc<Liveness>,
     workers: Workers,
-    reading: Reading,
-    history: HistorySettings,
+    reads: ReadQueue,
+    tailer: Tailer,
     dispatcher: Dispatcher,
-    shutdown_deadline: Duration,
-    cancelled_calls_max: usize,
-    grpc_web_origins: Vec<Origin>,
+    settings: ServerSettings,
     listener: TcpListener,
     address: SocketAddr,
     feeds: Option<feeds::Port>,
 }
 
-/// Why a server cannot start, or cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The database was made by an older program.
-    #[error(
-        "the database is older than this program: run `waymark migrate` with the same database_url, then start again"
-    )]
-    MigrationNeeded(#[source] Error),
-    /// The settings lead to no database, to one that takes nobody, or to one of a newer program.
-    #[error(transparent)]
-    NoDatabase(Error),
-    /// The database cannot be opened.
-    #[error("the database cannot be opened")]
-    Store(#[source] Error),
-    /// The preset could not be loaded.
-    #[error("the preset cannot be loaded into the empty database")]
-    Preset(#[from] PresetError),
-    /// An address cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The system has no thread for commits or reads.
-    #[error("a thread cannot be started")]
-    Thread(#[source] io::Error),
-    /// What leads out of the house cannot be opened.
-    #[error("deliveries cannot be carried")]
-    Carrier(#[from] CarrierError),
-    /// The file of the database was damaged while it was served.
-    #[error("the database file is damaged; the log says what was found and what to do")]
-    Damaged,
-    /// The descriptors that were compiled in cannot be read.
-    #[error("the descriptors of the services cannot be read")]
-    Reflection(#[from] tonic_reflection::server::Error),
-    /// A task that the server cannot do without ended unasked, so it stopped.
-    #[error("the task {name} ended unexpectedly; the log says why")]
-    TaskEnded {
-        /// The task.
-        name: &'static str,
-    },
-}
-
-impl StartError {
-    /// Whether the same may work later, when the database answers or a port is free.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Store(error) | Self::NoDatabase(error) => error.is_passing(),
-            Self::Preset(error) => error.is_passing(),
-            Self::Listen(error) => error.is_taken(),
-            Self::MigrationNeeded(_)
-            | Self::Damaged
-            | Self::Thread(_)
-            | Self::Carrier(_)
-            | Self::Reflection(_)
-            | Self::TaskEnded { .. } => false,
-        }
-    }
-
-    /// Whether the file of the database is damaged.
-    pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Damaged | Self::Store(Error::Damaged { .. }) => true,
-            Self::Preset(error) => error.is_damage(),
-            _ => false,
-        }
-    }
-
-    /// Whether the settings name a database or an address that cannot be used, whenever that is
-    /// tried, until somebody changes something.
-    pub fn is_of_settings(&self) -> bool {
-        match self {
-            Self::MigrationNeeded(_) => true,
-            Self::NoDatabase(error) => error.is_of_settings(),
-            Self::Listen(error) => !error.is_taken(),
-            _ => false,
-        }
-    }
-}
-
-/// How a server stopped.
+/// The way in which a server stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
     /// Every call was answered.
@@ -156,55 +76,66 @@ impl Server {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         threads::keep_one(&Handle::current());
         let port = TakenPort::take("listen", settings.server.listen)?;
-        let feeds = take_feeds_port(settings.feeds)?;
+        let FeedSettings { listen, base_url } = settings.feeds;
+        let feeds = listen.map(|address| feeds::Taken::take(address, base_url));
+        let feeds = feeds.transpose()?;
         let url = settings.database.url.clone();
         let store = Store::open(settings.database, clock)
             .await
-            .map_err(not_opened)?;
-        tracing::info!(database.url = %url, partitions = store.partition_count().get(), "opened the database");
+            .map_err(StartError::not_opened)?;
+        tracing::info!(database.url = %url, partitions = store.partition_count().get(), "database opened");
         load_preset(&store, &settings.server, &url).await?;
         warn_of_no_default(&store, &settings.server.default_workflow).await;
-        let vitals = Arc::new(Vitals::opened());
-        let HistorySettings {
-            ring_bytes_max,
-            streams_max,
-            ..
-        } = settings.history;
-        let log = Log::new(&store, ring_bytes_max, streams_max);
+        let liveness = Arc::new(Liveness::opened());
+        let history = settings.history;
+        let log = Log::new(&store, history.ring_bytes_max, history.streams_max);
         let wake = Wake::default();
-        let (committer, workers) = Committer::new(&store, &log, &wake, &vitals, &settings.commits)
-            .map_err(StartError::Thread)?;
-        let (reader, reading) = Reader::new().map_err(StartError::Thread)?;
-        let carrier = Carrier::open(&settings.dispatch, &store).await?;
+        let tailer = Tailer {
+            store: store.clone(),
+            log: Arc::clone(&log),
+            wake: wake.clone(),
+            liveness: Arc::clone(&liveness),
+            poll_interval: history.poll_interval,
+            push_interval: history.push_interval,
+        };
+        let (committer, workers) =
+            Committer::new(&store, &log, &wake, &liveness, &settings.commits)
+                .map_err(StartError::Thread)?;
+        let (reader, reads) = Reader::new().map_err(StartError::Thread)?;
+        let links = feeds.as_ref().map(|taken| taken.links().clone());
+        let transports = Transports::open(&settings.dispatch, &store, links.clone()).await?;
+        let parts = Parts {
+            store: store.clone(),
+            committer: Arc::new(committer),
+            transports: Arc::new(transports),
+            test_slots: Arc::new(TestSlots::new(settings.dispatch.in_flight_max)),
+            wake,
+        };
         let app = App {
             reader,
             bulk: store.for_bulk(),
             store,
             background: Background::start().map_err(StartError::Thread)?,
             kept: Arc::default(),
-            trials: Trials::new(settings.dispatch.in_flight_max),
-            linking: Mutex::default(),
-            committer,
+            committer: Arc::clone(&parts.committer),
             log,
-            default_workflow: settings.server.default_workflow,
-            feeds: feeds.as_ref().map(|taken| taken.links().clone()),
+            default_workflow: settings.server.default_workflow.clone(),
+            feeds: links,
             webhooks: settings.dispatch.webhooks.clone(),
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
-            wake,
-            carrier: Arc::new(carrier),
+            wake: parts.wake.clone(),
+            transports: Arc::clone(&parts.transports),
+            test_slots: Arc::clone(&parts.test_slots),
         };
-        let app = Arc::new(app);
         Ok(Self {
-            dispatcher: Dispatcher::new(Arc::clone(&app), settings.dispatch),
-            app,
-            vitals,
+            dispatcher: Dispatcher::new(parts, settings.dispatch),
+            app: Arc::new(app),
+            liveness,
             workers,
-            reading,
-            history: settings.history,
-            shutdown_deadline: settings.server.shutdown_deadline,
-            cancelled_calls_max: settings.server.cancelled_calls_max,
-            grpc_web_origins: settings.server.grpc_web_origins,
+            reads,
+            tailer,
+            settings: settings.server,
             address: port.address(),
             listener: port.listen()?,
             feeds: feeds.map(feeds::Taken::open).transpose()?,
@@ -221,18 +152,16 @@ impl Server {
     /// # Errors
     /// Returns [`StartError`] when the connections cannot be served, when the file of the database
     /// is damaged, or when a task ended that the server cannot do without.
-    #[expect(clippy::too_many_lines, reason = "one life, told from begin to end")]
+    #[expect(clippy::too_many_lines, reason = "one life, from start to end")]
     pub async fn run(self, stop: Stop) -> Result<Stopped, StartError> {
         let Self {
             app,
-            vitals,
+            liveness,
             workers,
-            reading,
-            history,
+            reads,
+            tailer,
             dispatcher,
-            shutdown_deadline,
-            cancelled_calls_max,
-            grpc_web_origins,
+            settings,
             listener,
             address,
             feeds,
@@ -241,33 +170,35 @@ impl Server {
         let (health, health_service) = Health::new().await;
         let routes = routes(&app)?.add_service(health_service);
         let acceptor = Acceptor::new(listener, "calls");
-        let explained = MapResponseLayer::new(error::explained::<Body>);
-        let service = explained.layer(Intake::new().layer(routes.prepare()));
-        let service = GrpcWebLayer::new().layer(CallLog.layer(service));
-        let service = option_layer(cross_origin::layer(&grpc_web_origins)).layer(service);
-        let open = Open::default();
-        let told = refusing.clone();
-        let serving =
-            connections::serve(acceptor, cancelled_calls_max, service, told, open.clone());
+        let service = MapResponse::new(Intake::new(routes.prepare()), error::explained::<Body>);
+        let service = GrpcWebLayer::new().layer(CallLog(service));
+        let service = option_layer(cross_origin::layer(&settings.grpc_web_origins)).layer(service);
+        let open = OpenConnections::default();
+        let serving = connections::serve(
+            acceptor,
+            settings.cancelled_calls_max,
+            service,
+            refusing.clone(),
+            open.clone(),
+        );
         let supervisor = Supervisor::new();
         supervise_work(&app, &supervisor);
         app.committer.start(workers, &supervisor);
-        app.reader.start(reading, &app.store, &supervisor);
+        app.reader.start(reads, &app.store, &supervisor);
         let tailing = CancellationToken::new();
-        let tailer = tailer(&app, &vitals, history);
         supervisor.spawn("tailer", tailer.run(tailing.clone()));
         let (dispatching, me) = (CancellationToken::new(), dispatcher.me().clone());
-        let carrying = dispatcher.run(dispatching.clone(), supervisor.clone());
-        let carrying = supervisor.spawn(DISPATCHER, carrying);
+        let dispatched = dispatcher.run(dispatching.clone(), supervisor.clone());
+        let dispatched = supervisor.spawn(DISPATCHER, dispatched);
         if let Some(port) = feeds {
-            let serving = port.serve(Arc::clone(&app), refusing.clone());
+            let serving = port.serve(app.bulk.clone(), app.detached.clone(), refusing.clone());
             app.detached.spawn(supervisor.watch("feeds", serving));
         }
         let serving = supervisor.spawn("connections", serving);
         tracing::info!("listening on {address}");
         tokio::select! {
             () = supervisor.ended() => {}
-            () = health.follow(vitals.watch(), app.store.storage()) => {}
+            () = health.follow(liveness.watch(), app.store.storage()) => {}
             () = damage(&app.store) => {}
             () = stop.gently.cancelled() => {}
             () = stop.now.cancelled() => {}
@@ -275,11 +206,11 @@ impl Server {
         tracing::info!("stopping");
         supervisor.stand_down();
         dispatching.cancel();
-        let carried = async {
-            // What it did not note is found due again by the next who carries it.
-            let _ = carrying.await;
+        let dispatched = async {
+            // What it did not record is found due again by the next owner of the lease.
+            let _ = dispatched.await;
             if supervisor.has_ended(DISPATCHER) {
-                give_back(&app.store, &me).await;
+                release_leases(&app.store, &me).await;
             }
         };
         let served = async {
@@ -287,27 +218,27 @@ impl Server {
             let _ = serving.await;
             open.end().await;
         };
-        let drained = async { tokio::join!(drain(&app, health, refusing, served), carried) };
+        let drained = async { tokio::join!(drain(&app, health, refusing, served), dispatched) };
         let stopped = tokio::select! {
             ((), ()) = drained => Stopped::Drained,
-            () = app.committer.hurry(shutdown_deadline) => Stopped::DeadlinePassed,
+            () = app.committer.hurry(settings.shutdown_deadline) => Stopped::DeadlinePassed,
             () = stop.now.cancelled() => Stopped::AtOnce,
         };
         tailing.cancel();
+        // Closing a damaged database would write to it.
+        if stopped == Stopped::Drained
+            && !is_damaged(&app.store)
+            && let Err(error) = app.store.close().await
+        {
+            tracing::warn!(error = chain(&error), "database close failed");
+        }
         if is_damaged(&app.store) {
-            // Closing the database would write to it.
             return Err(StartError::Damaged);
         }
         match stopped {
-            Stopped::Drained => {
-                close(&app).await;
-                if is_damaged(&app.store) {
-                    return Err(StartError::Damaged);
-                }
-                tracing::info!("stopped");
-            }
+            Stopped::Drained => tracing::info!("stopped"),
             Stopped::DeadlinePassed => {
-                tracing::warn!("stopped with calls in flight: the deadline passed");
+                tracing::warn!("shutdown deadline passed with calls in flight");
             }
             Stopped::AtOnce => tracing::warn!("stopped at once"),
         }
@@ -323,20 +254,20 @@ fn supervise_work(app: &App, supervisor: &Supervisor) {
     for (name, work) in app.store.work() {
         supervisor.spawn(name, work);
     }
-    if let Some(ended) = app.carrier.publisher_ended() {
+    if let Some(ended) = app.transports.publisher_ended() {
         supervisor.spawn("publisher", ended);
     }
 }
 
-/// Gives back what a dispatcher had that ended in the middle of its work, so that others carry on
-/// at once. Where the database does not answer, they do when its lease has run out.
-async fn give_back(store: &Store, me: &DispatcherId) {
+/// Releases the leases of a dispatcher that ended in the middle of its work, so that others take
+/// over at once. Where the database does not answer, they do when its leases have run out.
+async fn release_leases(store: &Store, me: &DispatcherId) {
     let all = store.partition_count().all().collect();
-    let given = store.release_leases(me, &all, Leaving::Broken).await;
-    if let Err(error) = given {
+    let released = store.release_leases(me, &all, Leaving::Broken).await;
+    if let Err(error) = released {
         tracing::warn!(
-            error = error::chain(&error),
-            "leases cannot be given back; others carry on when they have run out"
+            error = chain(&error),
+            "lease release failed: other replicas take over when the leases run out"
         );
     }
 }
@@ -345,7 +276,6 @@ fn is_damaged(store: &Store) -> bool {
     *store.storage().borrow() == StorageState::Damaged
 }
 
-/// Waits until the file of the database is found to be damaged.
 async fn damage(store: &Store) {
     let mut storage = store.storage();
     let damaged = storage.wait_for(|state| *state == StorageState::Damaged);
@@ -353,18 +283,7 @@ async fn damage(store: &Store) {
     let _ = damaged.await;
 }
 
-fn tailer(app: &App, vitals: &Arc<Vitals>, history: HistorySettings) -> Tailer {
-    Tailer {
-        store: app.store.clone(),
-        log: Arc::clone(&app.log),
-        wake: app.wake.clone(),
-        vitals: Arc::clone(vitals),
-        poll_interval: history.poll_interval,
-        push_interval: history.push_interval,
-    }
-}
-
-/// Loads the preset that the settings name into a store that lacks it, and tells of a new database.
+/// Loads the preset that the settings name into a store that lacks it, and logs a new database.
 async fn load_preset(
     store: &Store,
     settings: &ServerSettings,
@@ -377,11 +296,7 @@ async fn load_preset(
         loaded = Some(name.as_str());
     }
     if store.is_new() {
-        tracing::warn!(
-            database.url = %url,
-            preset.name = loaded.unwrap_or("none"),
-            "made a new database, since there was none at this place; with create_database=false, none is made"
-        );
+        preset::log_created(url, loaded.unwrap_or("none"));
     }
     Ok(())
 }
@@ -395,26 +310,6 @@ async fn warn_of_no_default(store: &Store, code: &WorkflowCode) {
             "default_workflow names a workflow that does not exist: calls that name none are answered WORKFLOW_NOT_FOUND"
         );
     }
-}
-
-fn not_opened(error: Error) -> StartError {
-    match error {
-        Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
-        Error::CannotOpen { .. }
-        | Error::CannotReach { .. }
-        | Error::Locked { .. }
-        | Error::Encoding { .. }
-        | Error::Rights { .. }
-        | Error::SchemaNewer { .. } => StartError::NoDatabase(error),
-        error => StartError::Store(error),
-    }
-}
-
-/// Takes the port for feeds, where they are on.
-fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Taken>, ListenError> {
-    let FeedSettings { listen, base_url } = settings;
-    let taken = listen.map(|address| feeds::Taken::take(address, base_url));
-    taken.transpose()
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.
@@ -432,64 +327,4 @@ async fn drain(
     app.detached.close();
     app.detached.wait().await;
     app.committer.close().await;
-}
-
-async fn close(app: &App) {
-    if let Err(error) = app.store.close().await {
-        tracing::warn!(
-            error = error::chain(&error),
-            "the database was not closed well"
-        );
-    }
-}
-
-fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
-    macro_rules! service {
-        ($room:ident, $contract:ident :: $server:ident :: $name:ident) => {
-            $contract::$server::$name::new(services::$room::Service::new(Arc::clone(app)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        };
-    }
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(waymark_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // With these grpcurl prints the details of an error instead of their bytes.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-    };
-    Ok(Routes::default()
-        .add_service(service!(
-            action,
-            v1::action_service_server::ActionServiceServer
-        ))
-        .add_service(service!(
-            history,
-            v1::history_service_server::HistoryServiceServer
-        ))
-        .add_service(service!(
-            order,
-            v1::order_service_server::OrderServiceServer
-        ))
-        .add_service(service!(
-            state,
-            v1::state_service_server::StateServiceServer
-        ))
-        .add_service(service!(
-            status,
-            v1::status_service_server::StatusServiceServer
-        ))
-        .add_service(service!(
-            tracking,
-            v1::tracking_service_server::TrackingServiceServer
-        ))
-        .add_service(service!(
-            transition,
-            v1::transition_service_server::TransitionServiceServer
-        ))
-        .add_service(service!(
-            workflow,
-            v1::workflow_service_server::WorkflowServiceServer
-        ))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
 }

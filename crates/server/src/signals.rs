@@ -1,4 +1,4 @@
-//! How a server is told to stop: gently at first, at once if told again.
+//! Signals that tell a server to stop: gently at first, at once if told again.
 
 use std::{fs, future::pending, io};
 
@@ -25,14 +25,11 @@ impl Stop {
         let stop = Self::default();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = if ignores_hangups() {
-            None
-        } else {
-            Some(signal(SignalKind::hangup())?)
-        };
+        let hangup = (!ignores_hangups()).then(|| signal(SignalKind::hangup()));
+        let mut hangup = hangup.transpose()?;
         // Listened to, a file that is too large for `ulimit -f` is an error and not the end.
         let too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
-        let told = stop.clone();
+        let stopping = stop.clone();
         tokio::spawn(async move {
             let _too_large = too_large;
             tokio::select! {
@@ -40,12 +37,12 @@ impl Stop {
                 _ = interrupt.recv() => {}
                 () = heard(hangup.as_mut()) => {}
             }
-            told.gently.cancel();
+            stopping.gently.cancel();
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            told.now.cancel();
+            stopping.now.cancel();
         });
         Ok(stop)
     }

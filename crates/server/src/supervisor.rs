@@ -2,14 +2,14 @@
 //! unasked, by a panic or because it returned, the log says so by its name, and the server drains
 //! and ends, so that whoever started it starts it again.
 //!
-//! What a single call, delivery or connection needs is no such task: there a panic costs that alone.
+//! A task of a single call, delivery or connection is none of these: there a panic costs that alone.
 
 use std::{
     any::Any,
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -20,30 +20,28 @@ use tokio::{
     task::{self, JoinHandle},
 };
 
-use crate::fault;
+use crate::{fault, lock::lock};
 
-/// What is counted of all tasks of one name, since the process started.
+/// Counts of all tasks of one name, since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// How many were started.
+    /// Tasks that were started.
     pub started: u64,
-    /// How many ended unasked, by a panic or otherwise.
+    /// Tasks that ended unasked, by a panic or otherwise.
     pub ended: u64,
-    /// How many of these panicked.
+    /// Those of them that panicked.
     pub panicked: u64,
 }
 
 static COUNTS: Mutex<BTreeMap<&'static str, Counts>> = Mutex::new(BTreeMap::new());
 
-/// What was counted of the tasks of this process, by name.
+/// Counts of the tasks of this process, by name.
 pub fn counts() -> BTreeMap<&'static str, Counts> {
-    let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    counts.clone()
+    lock(&COUNTS).clone()
 }
 
 fn count(name: &'static str, change: impl FnOnce(&mut Counts)) {
-    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    change(counts.entry(name).or_default());
+    change(lock(&COUNTS).entry(name).or_default());
 }
 
 /// Runs tasks, and says when one of them ended unasked. Clones are the same supervisor.
@@ -59,7 +57,6 @@ struct Inner {
 }
 
 impl Supervisor {
-    /// A supervisor without tasks.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Inner {
             is_stopping: AtomicBool::new(false),
@@ -67,7 +64,6 @@ impl Supervisor {
         }))
     }
 
-    /// Spawns a task on the runtime of the caller.
     pub(crate) fn spawn(
         &self,
         name: &'static str,
@@ -95,7 +91,7 @@ impl Supervisor {
                     () = fault::panics(name) => {}
                 }
             };
-            // What the task owned is dropped before anybody is told.
+            // What the task owned is dropped before anybody hears of it.
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             supervisor.note(name, &ended);
         }
@@ -116,7 +112,6 @@ impl Supervisor {
         self.0.ended.borrow().contains(&name)
     }
 
-    /// Waits until a task ends unasked.
     pub(crate) async fn ended(&self) {
         let mut ended = self.0.ended.subscribe();
         // The sender is here, so there is no error.
@@ -127,7 +122,7 @@ impl Supervisor {
         let why = match ended {
             Ok(()) if self.0.is_stopping.load(Ordering::SeqCst) => return,
             Ok(()) => "it returned",
-            Err(panic) => text(&**panic),
+            Err(panic) => panic_text(&**panic),
         };
         count(name, |counts| {
             counts.ended += 1;
@@ -138,8 +133,7 @@ impl Supervisor {
     }
 }
 
-/// What a panic says.
-pub(crate) fn text(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it panicked")
@@ -226,7 +220,7 @@ mod tests {
 
     #[test]
     fn panics_say_why() {
-        let said = |panic: Box<dyn Any + Send>| text(&*panic).to_owned();
+        let said = |panic: Box<dyn Any + Send>| panic_text(&*panic).to_owned();
         assert_eq!(said(Box::new("a text")), "a text");
         assert_eq!(said(Box::new("a string".to_owned())), "a string");
         assert_eq!(said(Box::new(7)), "it panicked");

@@ -4,7 +4,6 @@
 use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use waymark_domain::{
     partition::PartitionCount,
     preset,
@@ -12,8 +11,8 @@ use waymark_domain::{
     workflow::{Record, Refusal, Workflow},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Clock, Counting, DatabaseUrl, Extent, ManualClock, Outcome,
-    Request, Settings, Store, WorkflowChange, test_access,
+    Answered, ChangeError, ChangeMode, Clock, Counting, DatabaseUrl, EditStart, Extent,
+    ManualClock, Outcome, Request, Saved, Settings, Store, WorkflowChange, test_access,
 };
 
 use crate::{build, postgres};
@@ -117,6 +116,14 @@ impl Fixture {
         self.database.is_none().then_some(file)
     }
 
+    /// A literal of bytes, given in hexadecimal digits.
+    pub fn blob(&self, hex: &str) -> String {
+        match self.database {
+            Some(_) => format!(r"'\x{hex}'"),
+            None => format!("X'{hex}'"),
+        }
+    }
+
     /// The clock of the store.
     pub fn clock(&self) -> Clock {
         self.clock.clone()
@@ -130,10 +137,10 @@ impl Fixture {
         &self,
         code: &str,
         edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
-    ) -> Result<Outcome<()>, ChangeError<Refusal>> {
+    ) -> Result<Outcome, ChangeError<Refusal>> {
         match self.change_as(code, ChangeMode::Apply, None, edit).await? {
-            Changed::Done(outcome) => Ok(outcome),
-            Changed::Replayed(_) => panic!("a change without a request id was replayed"),
+            Answered::Done(outcome) => Ok(outcome),
+            Answered::Replayed(_) => panic!("a change without a request id was replayed"),
         }
     }
 
@@ -147,7 +154,7 @@ impl Fixture {
         mode: ChangeMode,
         request: Option<Request>,
         edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
-    ) -> Result<Changed<Outcome<()>>, ChangeError<Refusal>> {
+    ) -> Result<Answered<Outcome>, ChangeError<Refusal>> {
         change_as(&self.store, code, mode, request, edit).await
     }
 
@@ -178,8 +185,7 @@ impl Fixture {
     }
 }
 
-/// Changes a workflow in a store; the bytes remembered are the version, as text. The edit may
-/// borrow: the store calls it on a thread of its own, which is answered from here.
+/// Changes a workflow in a store; the bytes remembered are the version, as text.
 ///
 /// # Errors
 /// Returns what the store answers.
@@ -189,7 +195,7 @@ pub async fn change_as(
     mode: ChangeMode,
     request: Option<Request>,
     edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
-) -> Result<Changed<Outcome<()>>, ChangeError<Refusal>> {
+) -> Result<Answered<Outcome>, ChangeError<Refusal>> {
     let change = WorkflowChange {
         workflow: WorkflowCode::new(code).unwrap(),
         request,
@@ -198,28 +204,36 @@ pub async fn change_as(
         counting: Counting::Nothing,
         extent: Extent::Part,
     };
-    let (ask, mut asked) = mpsc::unbounded_channel();
-    let remote = move |record: Option<&Record>, _| {
-        let (answer, answered) = std::sync::mpsc::channel();
-        let workflow: Option<Workflow> = record.map(|record| record.workflow.clone());
-        ask.send((workflow, answer)).unwrap();
-        Ok::<_, Refusal>((answered.recv().unwrap()?, ()))
-    };
-    let version = |outcome: &Outcome<()>| {
-        let version = outcome
-            .record
-            .as_ref()
-            .map_or(0, |published| published.record.stamp.version);
-        version.to_string().into_bytes()
-    };
-    let answering = async {
-        while let Some((workflow, answer)) = asked.recv().await {
-            // Nobody listens any more where the change was given up.
-            let _ = answer.send(edit(workflow.as_ref()));
+    let edit = |record: Option<&Record>| edit(record.map(|record| &record.workflow));
+    change_workflow(store, &change, edit).await
+}
+
+/// Changes a workflow as a service does: loads it, edits it, and saves it, again where somebody
+/// was faster. The bytes remembered are the version, as text.
+///
+/// # Errors
+/// Returns what the store answers.
+pub async fn change_workflow(
+    store: &Store,
+    change: &WorkflowChange,
+    edit: impl Fn(Option<&Record>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
+) -> Result<Answered<Outcome>, ChangeError<Refusal>> {
+    let mut turn = store.edit_workflow(change).await?;
+    loop {
+        let snapshot = match turn.load().await? {
+            EditStart::Loaded(snapshot) => snapshot,
+            EditStart::Replayed(answer) => return Ok(Answered::Replayed(answer)),
+        };
+        let edited = edit(snapshot.record()).map_err(ChangeError::Refused)?;
+        let draft = turn.prepare(snapshot, edited).await?;
+        let record = draft.outcome.record.as_ref();
+        let version = record.map_or(0, |published| published.record.stamp.version);
+        match turn.save(&draft, version.to_string().as_bytes()).await? {
+            Saved::Done => return Ok(Answered::Done(draft.outcome)),
+            Saved::Replayed(answer) => return Ok(Answered::Replayed(answer)),
+            Saved::Stale => {}
         }
-    };
-    let changing = store.change_workflow(&change, remote, |outcome| outcome, version);
-    tokio::join!(changing, answering).0
+    }
 }
 
 /// Runs statements with SQL on the database at an address, whose server is stopped.

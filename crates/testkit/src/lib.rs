@@ -28,4 +28,4 @@ pub mod smtp;
 pub mod standard_webhooks;
 pub mod switch;
 
-pub use fixture::{Backend, Fixture, change_as, execute_at};
+pub use fixture::{Backend, Fixture, change_as, change_workflow, execute_at};

@@ -55,7 +55,7 @@ impl Proxy {
         let connections = Arc::clone(&plan);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, to, Arc::clone(&connections)));
+                tokio::spawn(relay(client, to, Arc::clone(&connections)));
             }
         });
         Self {
@@ -122,7 +122,7 @@ impl Plan {
     }
 }
 
-async fn carry(mut client: TcpStream, to: u16, plan: Arc<Plan>) {
+async fn relay(mut client: TcpStream, to: u16, plan: Arc<Plan>) {
     if plan.closed.load(Ordering::SeqCst) {
         return;
     }

@@ -1,7 +1,7 @@
 //! Signatures of webhooks, judged by the libraries that receivers in other languages use.
 
 use std::{
-    fs,
+    env, fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -70,8 +70,10 @@ fn verdicts(mut command: Command, cases: &[Value]) -> Vec<bool> {
 fn node_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let folder = format!("../../target/node/standardwebhooks-{NODE_VERSION}");
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let folder = root.join(target).join("node");
+        let folder = folder.join(format!("standardwebhooks-{NODE_VERSION}"));
         let mark = folder.join("installed");
         if !mark.exists() {
             fs::create_dir_all(&folder).unwrap();

@@ -25,7 +25,7 @@ impl Switch {
         let (target, targets) = watch::channel(Some(to));
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, targets.clone()));
+                tokio::spawn(relay(client, targets.clone()));
             }
         });
         Self {
@@ -57,7 +57,7 @@ impl Drop for Switch {
     }
 }
 
-async fn carry(mut client: TcpStream, mut targets: watch::Receiver<Option<u16>>) {
+async fn relay(mut client: TcpStream, mut targets: watch::Receiver<Option<u16>>) {
     let target = *targets.borrow_and_update();
     let Some(port) = target else { return };
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else {

@@ -59,7 +59,7 @@ pub struct Bystanders {
     _tasks: JoinSet<()>,
 }
 
-/// What others noticed of a stretch of time.
+/// What others noticed of a span of time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Noticed {
     /// How many calls began in it.

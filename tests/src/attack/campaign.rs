@@ -126,7 +126,7 @@ impl Campaign {
             ignore_condition: true,
             ..Default::default()
         };
-        let mut client = self.clients.actions();
+        let mut client = self.clients.workflows();
         // What came of it is in the account.
         let _ = self
             .send("tested text", &input, client.test_action(test))

@@ -1,7 +1,7 @@
-//! Attacks: inputs that are legal in form and cost as much as they can, and what becomes of the server and of others
+//! Attacks: inputs that are legal in form and cost as much as they can, and their effect on the server and on others
 //! meanwhile. [`template`], [`guard`], [`document`] and [`request`] make such inputs from a seed; [`known`] has those
 //! that once worked; [`bystander`] is everybody else; [`disk`] is how long a sync takes; [`campaign`] sends inputs,
-//! [`journal`] remembers when, and [`account`] counts what came of them. `make attack` runs them for ten minutes.
+//! [`journal`] remembers when, and [`account`] counts the results. `make attack` runs them for ten minutes.
 
 pub mod account;
 pub mod bystander;

@@ -39,7 +39,7 @@ const MEMORY_MIB: u64 = 512;
 /// How many others there are.
 const CALLERS: usize = 64;
 /// How long others are watched before and after an attack.
-const STRETCH: Duration = Duration::from_secs(5);
+const SPAN: Duration = Duration::from_secs(5);
 /// How long a known attack may take; then its caller goes away.
 const ATTACK_MAX: Duration = Duration::from_mins(3);
 /// How many send generated inputs at once: one of them waits for answers most of the time.
@@ -78,13 +78,13 @@ async fn known(wanted: &str) -> bool {
             continue;
         }
         let quiet = Instant::now();
-        sleep(STRETCH).await;
+        sleep(SPAN).await;
         let began = Instant::now();
         let came = timeout(ATTACK_MAX, stage.attack(name))
             .await
             .unwrap_or_else(|_| format!("no end within {ATTACK_MAX:?}"));
         let ended = Instant::now();
-        sleep(STRETCH).await;
+        sleep(SPAN).await;
         let before = others.noticed(quiet, began);
         let meanwhile = others.noticed(began, ended);
         let after = others.noticed(ended, Instant::now());
@@ -119,7 +119,7 @@ async fn generated(limit: Duration) -> bool {
     let disk = Disk::watched().ok();
     let others = Bystanders::at_work(&server, CALLERS, &journal).await;
     let quiet = Instant::now();
-    sleep(STRETCH).await;
+    sleep(SPAN).await;
     let before = others.noticed(quiet, Instant::now());
 
     let has_ended = Arc::new(AtomicBool::new(false));
@@ -142,7 +142,7 @@ async fn generated(limit: Duration) -> bool {
         tokio::select! {
             Some(ended) = attackers.join_next() => match ended {
                 Ok(more) => account.add(more),
-                Err(error) => account.strange.push(format!("an attacker broke off: {error}")),
+                Err(error) => account.strange.push(format!("an attacker terminated unexpectedly: {error}")),
             },
             () = sleep(Duration::from_secs(1)) => {
                 has_ended.store(!server.is_running(), Ordering::Relaxed);
@@ -151,7 +151,7 @@ async fn generated(limit: Duration) -> bool {
     }
     let ended = Instant::now();
     // Calls that are held up now are counted when they have ended.
-    sleep(STRETCH).await;
+    sleep(SPAN).await;
     let meanwhile = others.noticed(began, ended);
     tell(&account, ended - began);
     tell_others(before, meanwhile);

@@ -247,7 +247,7 @@ async fn streamed(clients: &Clients, commands: Vec<Command>) -> Result<Vec<Answe
 pub(super) async fn read(clients: &Clients, workflow: &str, id: &str) -> Result<v1::Order, Answer> {
     let request = v1::GetOrderRequest {
         workflow: workflow.to_owned(),
-        id: id.to_owned(),
+        order_id: id.to_owned(),
         ..Default::default()
     };
     match clients.orders().get_order(request).await {

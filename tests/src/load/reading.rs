@@ -89,7 +89,7 @@ pub(super) async fn read_orders(recorder: &Recorder, clients: &Clients) {
     for key in orders {
         let request = GetOrderRequest {
             workflow: key.workflow.clone(),
-            id: key.id.clone(),
+            order_id: key.id.clone(),
             ..GetOrderRequest::default()
         };
         let order = clients

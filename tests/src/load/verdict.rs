@@ -12,7 +12,7 @@ use crate::{
 
 /// Whether the call surely did not reach a handler: no connection could be made, it closed while the call still waited
 /// for it, or the server said goodbye and named the calls that it still takes. A connection that merely broke may have
-/// carried the call.
+/// had the call.
 pub(super) fn was_not_sent(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {

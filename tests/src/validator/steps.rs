@@ -50,7 +50,7 @@ fn answers(step: &Step, entries: &Entries<'_>) -> Vec<Breach> {
                         mark: step.mark.clone(),
                     });
                 }
-                // UNAVAILABLE says that nothing was written, so only a doubtful try can be repeated.
+                // UNAVAILABLE says that nothing was written, so only a try in doubt can be repeated.
                 if done.replayed && !is_uncertain {
                     breaches.push(Breach::RepeatsNothing {
                         mark: step.mark.clone(),
@@ -146,7 +146,7 @@ fn real_time(history: &[&HistoryEntry], entries: &Entries<'_>) -> Option<Breach>
                 sequence: entry.sequence,
             });
         }
-        // A doubtful try may have been written at any time, but its acknowledgement is an upper bound like any other.
+        // A try in doubt may have been written at any time, but its acknowledgement is an upper bound like any other.
         if step.done().is_some() {
             first_end_of_later = first_end_of_later.min(step.ended);
         }

@@ -7,12 +7,12 @@ use super::{
 
 /// Breaks a good record and expects one breach among others.
 #[track_caller]
-fn caught(corrupt: impl FnOnce(&mut Record), is_meant: impl Fn(&Breach) -> bool) {
+fn caught(corrupt: impl FnOnce(&mut Record), is_expected: impl Fn(&Breach) -> bool) {
     let mut record = good();
     corrupt(&mut record);
     let breaches = check(&record);
     assert!(
-        breaches.iter().any(is_meant),
+        breaches.iter().any(is_expected),
         "not caught, only {breaches:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! What the service is measured against: the same change made by hand on a
+//! The baselines of the service: the same change made by hand on a
 //! database of the same contents, with nothing between.
 
 pub(crate) mod pgbench;

@@ -4,9 +4,11 @@
 //! random ids are new.
 
 mod creation;
+mod sample;
 
 use std::{path::PathBuf, time::Duration};
 
+use sample::{count_offsets, sample};
 use tokio_postgres::Client;
 
 use crate::{
@@ -22,7 +24,7 @@ pub(crate) struct Pgbench {
     script: PathBuf,
 }
 
-/// What one run gave.
+/// The result of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ran {
     pub(crate) per_second: f64,
@@ -119,14 +121,6 @@ fn median_ms(logs: &std::path::Path) -> Result<f64, Failure> {
     Ok(latencies.value_at_quantile(0.5) as f64 / 1_000.0)
 }
 
-/// Makes the sequence `bench_offsets`, which begins behind all entries that are there.
-async fn count_offsets(client: &Client) -> Result<(), Failure> {
-    let first = "SELECT COALESCE(MAX(log_offset), 0) + 1 FROM history";
-    let first: i64 = client.query_one(first, &[]).await?.try_get(0)?;
-    let sequence = format!("CREATE SEQUENCE bench_offsets START {first}");
-    Ok(client.batch_execute(&sequence).await?)
-}
-
 async fn script(client: &Client) -> Result<String, Failure> {
     count_offsets(client).await?;
     // Orders were created before anything else happened, so their keys have no gaps.
@@ -201,57 +195,12 @@ fn insert(columns: &[(String, String)]) -> String {
     format!("INSERT INTO history ({names}) VALUES ({values})")
 }
 
-/// The columns of a table with the values of one row, as literals.
-async fn sample(
-    client: &Client,
-    table: &str,
-    which: &str,
-) -> Result<Vec<(String, String)>, Failure> {
-    let names = "SELECT column_name::text FROM information_schema.columns \
-                 WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position";
-    let names = client.query(names, &[&table]).await?;
-    let names = names
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<Vec<String>, _>>()?;
-    let texts = names.iter().map(|name| format!("o.{name}::text"));
-    let texts = texts.collect::<Vec<_>>().join(", ");
-    let row = format!("SELECT {texts} FROM {table} o WHERE {which} LIMIT 1");
-    let row = client.query_one(&row, &[]).await?;
-    let literals = names.iter().enumerate();
-    let literals = literals.map(|(at, name)| Ok((name.clone(), literal(row.try_get(at)?))));
-    literals.collect()
-}
-
-/// A literal in which `pgbench` sees no variable: that begins with a colon, wherever it stands.
-fn literal(text: Option<String>) -> String {
-    let Some(text) = text else {
-        return "NULL".to_owned();
-    };
-    let text = text.replace('\\', "\\\\").replace('\'', "\'\'");
-    format!("E'{}'", text.replace(':', "\\x3a"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_literal_has_no_colon_and_keeps_quotes_and_backslashes() {
-        let of = |text: &str| literal(Some(text.to_owned()));
-        assert_eq!(of(r#"{"a":true}"#), r#"E'{"a"\x3atrue}'"#);
-        assert_eq!(of(r"it's \x00"), r"E'it''s \\x00'");
-        assert_eq!(literal(None), "NULL");
-    }
+    use super::{sample::sampled, *};
 
     #[test]
     fn keys_versions_and_states_are_new_and_the_rest_is_as_sampled() {
-        let sampled = |names: &[&str]| -> Vec<(String, String)> {
-            let sampled = names
-                .iter()
-                .map(|name| ((*name).to_owned(), "E'x'".to_owned()));
-            sampled.collect()
-        };
         assert_eq!(
             update(&sampled(&["partition", "state", "version", "body"])),
             "UPDATE orders SET state = :next_state, version = :next_version, body = E'x' \

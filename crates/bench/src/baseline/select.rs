@@ -51,7 +51,7 @@ struct Find {
     id: String,
 }
 
-/// What is read of an order.
+/// The columns that are read of an order.
 type Read = (i64, String, String, i64, i64, i64, String);
 
 impl Query for Find {
@@ -74,7 +74,7 @@ macro_rules! find {
 find!(Pg);
 find!(Sqlite);
 
-/// Which order is selected next.
+/// The orders to select, at random.
 struct Picks {
     random: fastrand::Rng,
     orders: usize,

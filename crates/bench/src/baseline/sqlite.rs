@@ -28,7 +28,7 @@ pub(crate) struct Plain {
     work: Work,
 }
 
-/// What it does again and again.
+/// The work of the loop.
 enum Work {
     Steps(Steps),
     Creations(Creations),
@@ -105,9 +105,4 @@ impl Plain {
             Ok(())
         })
     }
-}
-
-/// Microseconds since 1970.
-fn now() -> i64 {
-    i64::try_from(crate::clock::now().as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Which order is copied from which, and how each column of a copy is written.
+//! The plan of copies: the order that each is copied from, and its columns.
 
 use waymark_domain::{
     partition::{Partition, PartitionCount},
@@ -9,7 +9,7 @@ use crate::{failure::Failure, shop};
 
 /// The tables that have rows for each order.
 pub(super) const TABLES: [&str; 3] = ["orders", "history", "customer_orders"];
-/// How many entries each order has. No step sets off another, so each is a step of its own.
+/// The number of entries of each order. No step sets off another, so each is a step of its own.
 pub(super) const ENTRIES: i64 = 5;
 
 /// The orders of one partition that are copied.
@@ -30,7 +30,7 @@ pub(super) struct Copy {
     pub(super) source_key: i64,
 }
 
-/// What is to be made of the orders that are there so that there are `orders`.
+/// The copies to make of the orders that are there so that there are `orders`.
 pub(super) fn copies(
     sources: &[Sources],
     orders: usize,

@@ -8,7 +8,7 @@ use h2::SendStream;
 
 use super::{BATCH_STEPS, CREATE_STEPS, Kind, Shift};
 use crate::{
-    deck::Card,
+    card::Card,
     failure::Failure,
     shop,
     wire::{Call, Method, StepFaults, StreamedStep},

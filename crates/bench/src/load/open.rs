@@ -36,7 +36,7 @@ impl Shift<'_> {
     }
 }
 
-/// Tells the instants at which steps are due, each when it has come.
+/// The instants at which steps are due, each when it has come.
 fn clock(window: Window, rate: f64) -> Result<UnboundedReceiver<Instant>, Failure> {
     let (sender, receiver) = unbounded_channel();
     let interval = Duration::from_secs_f64(1.0 / rate.max(1.0));

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, NoTls};
 use super::programs::Programs;
 use crate::failure::Failure;
 
-/// What differs from the defaults, or must not differ from them.
+/// The settings that differ from the defaults, or must not differ from them.
 const SETTINGS: [&str; 7] = [
     "fsync=on",
     "synchronous_commit=on",
@@ -97,7 +97,7 @@ impl Cluster {
         Ok(self.connect(database).await?.batch_execute(sql).await?)
     }
 
-    /// Which databases there are, templates of PostgreSQL itself left out.
+    /// The names of the databases, templates of PostgreSQL itself left out.
     pub(crate) async fn databases(&self) -> Result<Vec<String>, Failure> {
         let client = self.connect("postgres").await?;
         let sql =

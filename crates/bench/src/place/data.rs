@@ -10,11 +10,12 @@ use std::{
 use crate::failure::Failure;
 
 /// What decides how a filled database looks. Another content makes another database.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "migrations",
     "crates/domain/src/order",
+    "crates/domain/src/judge",
     "crates/domain/src/value",
-    "crates/domain/src/history.rs",
+    "crates/domain/src/history",
     "crates/persistence/src/rows",
     "crates/persistence/src/schema.rs",
     "crates/bench/src/shop.rs",
@@ -64,12 +65,12 @@ impl Data {
         &self.waymark
     }
 
-    /// Where working copies are.
+    /// The directory of working copies.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")
     }
 
-    /// Where the PostgreSQL server keeps its databases.
+    /// The directory of the PostgreSQL server.
     pub(crate) fn cluster(&self) -> PathBuf {
         self.root.join("postgres")
     }

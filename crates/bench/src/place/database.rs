@@ -27,7 +27,7 @@ impl Backend {
     }
 }
 
-/// Where a database is.
+/// The place of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
     /// A database of the cluster, by its name.
@@ -36,7 +36,7 @@ pub(crate) enum Database {
     Sqlite(PathBuf),
 }
 
-/// How many entries there are: offsets begin at 1 and have no gaps.
+/// The number of entries: offsets begin at 1 and have no gaps.
 pub(crate) const COUNT_ENTRIES: &str = "SELECT CAST(COALESCE(SUM(highest), 0) AS BIGINT) AS number FROM (SELECT \
      (SELECT MAX(h.log_offset) FROM history h WHERE h.partition = p.partition) AS highest FROM partitions p) AS heads";
 
@@ -102,14 +102,14 @@ struct Name {
     name: String,
 }
 
-/// Asks a file for one number, named `number`.
+/// Reads one number, named `number`, from a file.
 pub(crate) fn number(connection: &mut SqliteConnection, sql: &str) -> Result<i64, Failure> {
     Ok(diesel::sql_query(sql)
         .get_result::<Number>(connection)?
         .number)
 }
 
-/// Asks a file for texts, named `name`.
+/// Reads texts, named `name`, from a file.
 pub(crate) fn names(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>, Failure> {
     let rows = diesel::sql_query(sql).load::<Name>(connection)?;
     Ok(rows.into_iter().map(|row| row.name).collect())

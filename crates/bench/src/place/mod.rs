@@ -1,4 +1,4 @@
-//! Where a run takes place: its directory, its databases, and the processes
+//! The place of a run: its directory, its databases, and the processes
 //! that it starts and ends.
 
 mod cluster;

@@ -1,4 +1,4 @@
-//! Where the programs of PostgreSQL are, and as whom they run.
+//! The programs of PostgreSQL, and the user as whom they run.
 
 use std::{
     ffi::OsStr,
@@ -32,7 +32,7 @@ impl Programs {
         })
     }
 
-    /// Where a program is.
+    /// The path of a program.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

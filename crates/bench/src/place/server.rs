@@ -23,7 +23,7 @@ use crate::{
 
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a server that starts is asked whether it serves.
+/// The pause between questions to a server that starts whether it serves.
 const ASKED_EVERY: Duration = Duration::from_millis(2);
 const SERVING: i32 = 1;
 
@@ -35,10 +35,10 @@ pub(crate) struct Server {
     started_in: Duration,
 }
 
-/// What of its memory is asked.
+/// A figure of its memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Memory {
-    /// What it holds now.
+    /// The resident memory now.
     Resident,
     /// The most that it ever held.
     Peak,
@@ -65,12 +65,12 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From its spawning to the first answer that it serves.
+    /// The time from its spawning to the first answer that it serves.
     pub(crate) fn started_in(&self) -> Duration {
         self.started_in
     }

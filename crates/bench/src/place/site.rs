@@ -1,5 +1,5 @@
-//! Everything that rows share: the directory, the PostgreSQL server, and how
-//! long they may take.
+//! The site that rows share: the directory, the PostgreSQL server, and the lengths
+//! of everything.
 
 use super::{
     Cluster, Data,
@@ -11,7 +11,7 @@ use crate::{
     place::Server, wire::Connections,
 };
 
-/// What a kept database holds.
+/// The contents of a kept database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contents {
     /// So many orders, all of them made by calls, and a few steps.
@@ -37,7 +37,7 @@ impl Contents {
         }
     }
 
-    /// How many orders there are.
+    /// The number of orders.
     pub(crate) fn orders(self) -> usize {
         match self {
             Self::Orders(orders)
@@ -49,7 +49,7 @@ impl Contents {
     }
 }
 
-/// What rows share.
+/// The site that rows share.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) data: Data,
@@ -96,12 +96,12 @@ impl Site {
         Server::start(&self.data, &self.url(database)?).await
     }
 
-    /// How many entries the history has.
+    /// The number of entries in the history.
     pub(crate) async fn entries(&self, database: &Database) -> Result<u64, Failure> {
         self.number(database, COUNT_ENTRIES).await
     }
 
-    /// Asks a database for one number, named `number`.
+    /// Reads one number, named `number`, from a database.
     pub(crate) async fn number(&self, database: &Database, sql: &str) -> Result<u64, Failure> {
         let number = match database {
             Database::Postgres(name) => {
@@ -169,7 +169,7 @@ impl Site {
             }
         };
         if !is_there {
-            output::complain(&format!("filling {} {}", backend.name(), contents.name()));
+            output::print_error(&format!("filling {} {}", backend.name(), contents.name()));
             let filled = Box::pin(self.fill(backend, contents)).await?;
             self.keep(&filled, &kept).await?;
         }

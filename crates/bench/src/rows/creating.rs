@@ -1,7 +1,7 @@
 //! New orders, each with lines and a customer, against the same rows inserted by
 //! hand, one order in each transaction.
 
-use super::{rival::Rival, throughput::IN_FLIGHT, usual};
+use super::{rival::Rival, scene::usual, throughput::IN_FLIGHT};
 use crate::{
     failure::Failure,
     load::{CREATE_STEPS, Kind},

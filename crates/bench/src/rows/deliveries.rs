@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Scene, latency::QUANTILES, throughput::IN_FLIGHT};
+use super::{latency::QUANTILES, scene::Scene, throughput::IN_FLIGHT};
 use crate::{
     failure::Failure,
     load::Kind,

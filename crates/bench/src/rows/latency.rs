@@ -1,7 +1,7 @@
 //! Latencies: of one client that waits for each step, and of steps that come at
 //! a fixed rate.
 
-use super::{Scene, rival::Rival, throughput::IN_FLIGHT};
+use super::{rival::Rival, scene::Scene, throughput::IN_FLIGHT};
 use crate::{
     failure::Failure,
     load::Kind,
@@ -9,7 +9,7 @@ use crate::{
     tally::Tally,
 };
 
-/// The quantiles that are told, with their names.
+/// The quantiles that are reported, with their names.
 pub(super) const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
 /// One client, one step at a time. On PostgreSQL its median is held against that of a transaction.

@@ -20,15 +20,15 @@ use crate::{
     wire::{Call, Connections, Listed, ListedOrder, Method},
 };
 
-/// How many of the newest orders are asked for.
+/// The number of the newest orders that are asked for.
 const NEWEST: usize = 50;
 const PAGE: i32 = 50;
-/// A server may need many calls for one answer. After so many it is left as it is, and that is told.
+/// The most calls for one answer. After so many it is left as it is, which is reported.
 const CALLS_MAX: u32 = 1_000;
 const RARE_RATIO_MAX: f64 = 5.0;
 const NEWEST_RATIO_MAX: f64 = 8.0;
 
-/// Which orders are asked for.
+/// The orders that are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// All of the rare status.
@@ -40,7 +40,7 @@ enum Wanted {
 /// A list that is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Question {
-    /// What stands behind the name of the row.
+    /// The end of the row's name.
     part: &'static str,
     wanted: Wanted,
     order_by: &'static str,
@@ -126,12 +126,12 @@ struct Answer {
     is_whole: bool,
 }
 
-/// What the answers of one round took.
+/// The latencies of one round's answers.
 struct Answers {
     latency_us: Histogram<u64>,
     /// The most calls that one took.
     calls: u32,
-    /// How many orders one had that was left.
+    /// The number of orders in an answer that was left.
     left_with: Option<usize>,
 }
 
@@ -161,7 +161,7 @@ impl Client {
         Ok(answers)
     }
 
-    /// Asks for a list for a while, at least once.
+    /// Requests a list for a while, at least once.
     async fn lists(&self, question: &Question, length: Duration) -> Result<Answers, Failure> {
         let window = Window::after_warm_up(length);
         let mut answers = Answers::new()?;
@@ -179,7 +179,7 @@ impl Client {
         Ok(answers)
     }
 
-    /// Asks for the pages of a list until all that is wanted is there.
+    /// Requests the pages of a list until all that is wanted is there.
     async fn list(&self, question: &Question) -> Result<Answer, Failure> {
         let mut request = question.request();
         let mut answer = Answer::default();
@@ -273,7 +273,7 @@ impl Answers {
     }
 }
 
-/// What all rounds of one list gave.
+/// The results of all rounds of one list.
 #[derive(Debug, Default)]
 struct Measured {
     medians: Rounds,
@@ -292,8 +292,8 @@ impl Measured {
 
     fn figures(&self, name: &str, question: &Question) -> [Figure; 3] {
         if let Some(orders) = self.left_with {
-            output::complain(&format!(
-                "{name}: a list was left after {CALLS_MAX} calls, with {orders} orders; whole, it takes longer than told"
+            output::print_error(&format!(
+                "{name}: a list was left after {CALLS_MAX} calls, with {orders} orders; whole, it takes longer than reported"
             ));
         }
         let ratio = Target::RatioAtMost(question.ratio_max);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     deliveries::{STEPS_PER_SECOND, WATCHERS},
+    scene::usual,
     throughput::{IN_FLIGHT, MANY_IN_FLIGHT},
-    usual,
 };
 use crate::{
     failure::Failure,
@@ -56,7 +56,7 @@ pub(super) async fn resident(
     ])
 }
 
-/// While a thousand watchers are sent what 510 steps in a second write.
+/// The memory while a thousand watchers are sent what 510 steps in a second write.
 async fn with_watchers(stage: &Stage<'_>, length: Duration) -> Result<f64, Failure> {
     let watchers = Watchers::start(stage.server.address(), WATCHERS, Wish::Everything).await?;
     stage.open_loop(STEPS_PER_SECOND, length).await?;
@@ -65,7 +65,7 @@ async fn with_watchers(stage: &Stage<'_>, length: Duration) -> Result<f64, Failu
     memory
 }
 
-/// The most while every kind of call was in flight.
+/// The peak while every kind of call was in flight.
 async fn at_full_load(stage: &Stage<'_>) -> Result<f64, Failure> {
     stage.rate(Kind::Unary, MANY_IN_FLIGHT).await?;
     stage.rate(Kind::Stream, MANY_IN_FLIGHT).await?;

@@ -1,7 +1,10 @@
 //! Load while a hundred thousand deliveries of other orders are pending and their
 //! receiver is down, against load on a database without any.
 
-use super::{throughput::IN_FLIGHT, usual, with_pending};
+use super::{
+    scene::{usual, with_pending},
+    throughput::IN_FLIGHT,
+};
 use crate::{
     failure::Failure,
     hooks,
@@ -41,7 +44,7 @@ pub(super) async fn beside(
     let pending = site.number(&laden.database, COUNT_PENDING).await?;
     let expected = site.pace.pending as u64;
     if pending != expected {
-        return Err(Failure::Ledger {
+        return Err(Failure::Outbox {
             state: "pending",
             expected,
             found: pending,
@@ -59,13 +62,13 @@ pub(super) async fn beside(
     ])
 }
 
-/// Who is measured by turns.
+/// The two servers that are measured by turns.
 struct Turns<'t> {
     free: &'t Stage<'t>,
     laden: &'t Stage<'t>,
 }
 
-/// What was measured, and how many attempts to deliver ended meanwhile.
+/// The rates, and the number of attempts to deliver that ended meanwhile.
 struct Measured {
     rates: Rounds,
     attempts: u64,
@@ -79,9 +82,9 @@ impl Turns<'_> {
         let before = site.number(&self.laden.database, COUNT_ATTEMPTS).await?;
         for _ in 0..site.pace.rounds {
             let baseline = self.free.rate(Kind::Unary, IN_FLIGHT).await?;
-            hooks::tell(&self.laden.connections, url).await?;
+            hooks::switch_on(&self.laden.connections, url).await?;
             rates.pair(baseline, self.laden.rate(Kind::Unary, IN_FLIGHT).await?);
-            hooks::be_silent(&self.laden.connections).await?;
+            hooks::switch_off(&self.laden.connections).await?;
         }
         let after = site.number(&self.laden.database, COUNT_ATTEMPTS).await?;
         Ok(Measured {

@@ -1,7 +1,7 @@
 //! Two servers on one PostgreSQL database, with the same load between them,
 //! against one of them alone.
 
-use super::{Scene, throughput::IN_FLIGHT};
+use super::{scene::Scene, throughput::IN_FLIGHT};
 use crate::{
     failure::Failure,
     load::Kind,

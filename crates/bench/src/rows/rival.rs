@@ -1,4 +1,4 @@
-//! What does the same by hand, and how much of it in a second.
+//! The rival of the service, which does the same by hand.
 
 use crate::{
     baseline::{pgbench::Pgbench, sqlite::Plain},
@@ -6,10 +6,10 @@ use crate::{
     place::{Database, Site},
 };
 
-/// How many clients `pgbench` has.
+/// The number of clients of `pgbench`.
 const CLIENTS: usize = 32;
 
-/// What does the same by hand.
+/// A rival that does the same by hand.
 pub(crate) enum Rival {
     Pgbench(Pgbench),
     Plain(Option<Box<Plain>>),

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use super::{Scene, throughput::IN_FLIGHT};
+use super::{scene::Scene, throughput::IN_FLIGHT};
 use crate::{
     failure::Failure,
     load::Kind,

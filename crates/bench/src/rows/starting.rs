@@ -1,5 +1,5 @@
-//! From the start of a server on a large database to its first answer that it
-//! serves.
+//! The time from the start of a server on a large database to its first answer that
+//! it serves.
 
 use super::size::large_contents;
 use crate::{

@@ -1,6 +1,6 @@
 //! Rates in a closed loop.
 
-use super::Scene;
+use super::scene::Scene;
 use crate::{
     baseline::select::Selects,
     failure::Failure,

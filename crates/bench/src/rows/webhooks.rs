@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::with_pending;
+use super::scene::with_pending;
 use crate::{
     failure::Failure,
     hooks,
@@ -15,15 +15,15 @@ use crate::{
     wire::Method,
 };
 
-/// The quantiles that are told of a few hundred webhooks.
+/// The quantiles that are reported of a few hundred webhooks.
 const QUANTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 const PER_SECOND: f64 = 1_000.0;
 const COUNT_SUCCEEDED: &str = "SELECT COUNT(*) AS number FROM deliveries WHERE state = 'succeeded'";
-/// How long the ledger may take to say what the receiver knows.
+/// The longest that the outbox may take to agree with the receiver.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The backlog, then one at a time.
-pub(super) async fn carried(
+pub(super) async fn delivered(
     name: &str,
     site: &Site,
     backend: Backend,
@@ -31,7 +31,7 @@ pub(super) async fn carried(
     let stage = Stage::open(site, backend, with_pending(site, backend), "measured").await?;
     let receiver = Receiver::start(Manner::Takes)?;
     site.settle().await?;
-    hooks::tell(&stage.connections, &receiver.url()).await?;
+    hooks::switch_on(&stage.connections, &receiver.url()).await?;
     receiver.wait_for(site.pace.pending).await?;
     let rates = parts(&receiver, site)?;
     until_succeeded(&stage, site.pace.pending).await?;
@@ -78,7 +78,7 @@ fn parts(receiver: &Receiver, site: &Site) -> Result<Rounds, Failure> {
     Ok(rates)
 }
 
-/// Waits until so many deliveries have succeeded by the ledger.
+/// Waits until so many deliveries have succeeded by the outbox.
 async fn until_succeeded(stage: &Stage<'_>, deliveries: usize) -> Result<(), Failure> {
     let (until, expected) = (Instant::now() + PATIENCE, deliveries as u64);
     loop {
@@ -87,7 +87,7 @@ async fn until_succeeded(stage: &Stage<'_>, deliveries: usize) -> Result<(), Fai
             return Ok(());
         }
         if Instant::now() > until {
-            return Err(Failure::Ledger {
+            return Err(Failure::Outbox {
                 state: "succeeded",
                 expected,
                 found,

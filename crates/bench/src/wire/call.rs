@@ -6,18 +6,35 @@ use h2::{
     RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 
-use crate::{
-    failure::Failure,
-    wire::{connection::Method, message::PREFIX_BYTES},
-};
+use super::{message::PREFIX_BYTES, method::Method};
+use crate::failure::Failure;
 
-/// What every call of one method begins with.
+/// The calls of one method, with the head that all of them have.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(super) method: Method,
-    pub(super) head: Request<()>,
+    method: Method,
+    head: Request<()>,
+}
+
+impl Method {
+    /// Makes the head of its calls.
+    pub(crate) fn call(self) -> Result<Call, Failure> {
+        let uri = Uri::builder()
+            .scheme("http")
+            .authority("waymark")
+            .path_and_query(self.0)
+            .build()?;
+        let mut head = Request::post(uri).body(())?;
+        let headers = head.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        Ok(Call { method: self, head })
+    }
 }
 
 impl Call {
@@ -41,7 +58,7 @@ impl Call {
         self.send(sender, message).await?.finish().await
     }
 
-    /// Which method it is of.
+    /// The path of its method.
     pub(crate) fn method(&self) -> &'static str {
         self.method.0
     }

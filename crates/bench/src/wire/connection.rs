@@ -4,53 +4,18 @@ use std::{cell::Cell, net::SocketAddr};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use http::{HeaderValue, Request, Uri, header};
 use tokio::net::TcpStream;
 
-use crate::{failure::Failure, wire::call::Call};
+use super::method::Method;
+use crate::failure::Failure;
 
 /// Large enough that no answer waits for a window.
 const WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 /// More than are ever open on one connection.
 const CALLS_MAX: usize = 10_000;
-/// How many connections share the calls of a load.
+/// The number of connections that share the calls of a load.
 const USUAL: usize = 4;
-
-/// A method of a gRPC service, by its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Method(pub(crate) &'static str);
-
-impl Method {
-    pub(crate) const HEALTH_CHECK: Self = Self("/grpc.health.v1.Health/Check");
-    pub(crate) const WATCH_HISTORY: Self = Self("/waymark.v1.HistoryService/WatchHistory");
-    pub(crate) const APPLY_WORKFLOW: Self = Self("/waymark.v1.WorkflowService/ApplyWorkflow");
-    pub(crate) const CREATE_ORDER: Self = Self("/waymark.v1.OrderService/CreateOrder");
-    pub(crate) const GET_ORDER: Self = Self("/waymark.v1.OrderService/GetOrder");
-    pub(crate) const LIST_ORDERS: Self = Self("/waymark.v1.OrderService/ListOrders");
-    pub(crate) const TRANSITION_ORDER: Self = Self("/waymark.v1.OrderService/TransitionOrder");
-    pub(crate) const EXECUTE_STEPS: Self = Self("/waymark.v1.OrderService/ExecuteSteps");
-    pub(crate) const CREATE_ENDPOINT: Self = Self("/waymark.v1.ActionService/CreateEndpoint");
-    pub(crate) const UPDATE_ENDPOINT: Self = Self("/waymark.v1.ActionService/UpdateEndpoint");
-    pub(crate) const STREAM_STEPS: Self = Self("/waymark.v1.OrderService/StreamSteps");
-
-    /// Makes what a call begins with.
-    pub(crate) fn call(self) -> Result<Call, Failure> {
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority("waymark")
-            .path_and_query(self.0)
-            .build()?;
-        let mut head = Request::post(uri).body(())?;
-        let headers = head.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/grpc"),
-        );
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        Ok(Call { method: self, head })
-    }
-}
 
 /// A few connections to one server.
 #[derive(Debug)]
@@ -83,7 +48,7 @@ impl Connections {
         Self::open(&turns.collect::<Vec<_>>()).await
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     pub(crate) fn count(&self) -> usize {
         self.senders.len()
     }
@@ -123,7 +88,7 @@ async fn open(address: SocketAddr) -> Result<SendRequest<Bytes>, Failure> {
         .enable_push(false)
         .handshake::<_, Bytes>(stream)
         .await?;
-    // How it ended is told by the calls on it.
+    // Its end is seen by the calls on it.
     tokio::spawn(async move { connection.await.ok() });
     Ok(sender)
 }

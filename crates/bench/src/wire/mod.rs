@@ -5,9 +5,11 @@
 mod call;
 mod connection;
 mod message;
+mod method;
 
 pub(crate) use call::{Call, Incoming};
-pub(crate) use connection::{Connections, Method};
+pub(crate) use connection::Connections;
 pub(crate) use message::{
     HealthReport, HealthRequest, Listed, ListedOrder, StepFaults, StreamedStep, Watched, framed,
 };
+pub(crate) use method::Method;

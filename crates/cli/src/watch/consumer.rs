@@ -1,4 +1,4 @@
-//! Who takes the messages, and when a message counts as taken: its token may be kept from then on, and not before.
+//! The consumer of the messages, and the moment at which a message counts as taken: its token may be kept from then on, and not before.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{arguments::Watch, failure::Failure, output};
 
-/// Who takes the messages.
+/// The consumer of the messages.
 #[derive(Debug, Clone)]
 pub(super) enum Consumer {
     /// Whoever reads the standard output; a file that tokens depend on is brought to the disk.
@@ -35,13 +35,8 @@ impl Consumer {
         if arguments.resume_file.is_none() {
             return Ok(Self::Output { file: false });
         }
-        let output = File::from(
-            stdout()
-                .as_fd()
-                .try_clone_to_owned()
-                .map_err(Failure::Output)?,
-        );
-        let kind = output.metadata().map_err(Failure::Output)?.file_type();
+        let output = standard_output().and_then(|file| file.metadata());
+        let kind = output.map_err(Failure::Output)?.file_type();
         if kind.is_fifo() || kind.is_socket() {
             return Err(Failure::Unacknowledged);
         }
@@ -80,30 +75,27 @@ impl Consumer {
             Self::Output { file } => {
                 output::print(text)?;
                 if *file {
-                    sync().map_err(Failure::Output)
-                } else {
-                    Ok(())
+                    let synced = standard_output().and_then(|file| file.sync_data());
+                    synced.map_err(Failure::Output)?;
                 }
+                Ok(())
             }
             Self::Acknowledging => {
                 output::print(text).map_err(|_| Failure::ConsumerGone)?;
                 let mut line = String::new();
                 let read = stdin().lock().read_line(&mut line);
                 // A line without its end was not finished by who wrote it.
-                if read.is_ok() && line.ends_with('\n') {
-                    Ok(())
-                } else {
-                    Err(Failure::ConsumerGone)
-                }
+                let is_whole = read.is_ok() && line.ends_with('\n');
+                is_whole.then_some(()).ok_or(Failure::ConsumerGone)
             }
             Self::Command(command) => run(command, text),
         }
     }
 }
 
-/// Brings the file that the standard output is to the disk.
-fn sync() -> io::Result<()> {
-    File::from(stdout().as_fd().try_clone_to_owned()?).sync_data()
+/// The file that the standard output is.
+fn standard_output() -> io::Result<File> {
+    Ok(File::from(stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// Runs a command of the shell with a text on its standard input.

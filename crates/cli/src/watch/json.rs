@@ -1,21 +1,12 @@
 //! Messages as protobuf's JSON, the same that grpcurl prints, one a line.
 
 use prost::Message;
-use waymark_proto::{json, v1::HistoryEntry};
+use waymark_proto::json;
 
 use crate::failure::Failure;
 
-/// Writes a message whole, in one line.
-pub(super) fn whole<M: Message>(name: &str, message: &M) -> Result<String, Failure> {
-    lines(name, [message])
-}
-
-/// Writes the entries of a message, one a line.
-pub(super) fn entries(entries: &[HistoryEntry]) -> Result<String, Failure> {
-    lines("waymark.v1.HistoryEntry", entries)
-}
-
-fn lines<'a, M: Message + 'a>(
+/// Writes messages, one a line.
+pub(super) fn lines<'a, M: Message + 'a>(
     name: &str,
     messages: impl IntoIterator<Item = &'a M>,
 ) -> Result<String, Failure> {
@@ -29,7 +20,7 @@ fn lines<'a, M: Message + 'a>(
 
 #[cfg(test)]
 mod tests {
-    use waymark_proto::v1::{EntryKind, LogPosition};
+    use waymark_proto::v1::{EntryKind, HistoryEntry, LogPosition};
 
     use super::*;
 

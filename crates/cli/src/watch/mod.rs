@@ -7,7 +7,7 @@ mod progress;
 use std::{process::ExitCode, time::Duration};
 
 use tokio::time::sleep;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Streaming, transport::Channel};
 use waymark_proto::v1::{
     self, StreamHistoryRequest, StreamHistoryResponse, WatchHistoryRequest, WatchHistoryResponse,
     history_service_client::HistoryServiceClient,
@@ -16,7 +16,7 @@ use waymark_proto::v1::{
 use crate::{
     arguments::{EntryKind, Watch, WatchFrom},
     connection,
-    failure::{self, Failure},
+    failure::Failure,
     output,
 };
 use consumer::Consumer;
@@ -37,17 +37,14 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
             Ok(()) => return Ok(ExitCode::SUCCESS),
             Err(failure) => failure,
         };
-        if arguments.no_reconnect || !failure.is_passing() {
+        if arguments.no_reconnect || !failure.is_transient() {
             return Err(failure);
         }
         if progress.messages() > heard {
             pause = PAUSE_MIN;
         }
-        let line = format!(
-            "waymark: {failure}; trying again in {} ms",
-            pause.as_millis()
-        );
-        output::complain(&line);
+        let millis = pause.as_millis();
+        output::print_error(&format!("waymark: {failure}; trying again in {millis} ms"));
         sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
@@ -63,16 +60,16 @@ async fn follow(
     let mut client = HistoryServiceClient::new(channel);
     if arguments.until_now {
         let mut stream = stream(&mut client, arguments, progress).await?;
-        while let Some(message) = stream.message().await.map_err(ended)? {
-            let whole = || json::whole("waymark.v1.StreamHistoryResponse", &message);
+        while let Some(message) = stream.message().await.map_err(Failure::of_call)? {
+            let whole = || json::lines("waymark.v1.StreamHistoryResponse", [&message]);
             take(arguments, consumer, &message.entries, whole).await?;
             progress.keep(message.resume_token)?;
         }
         return Ok(());
     }
     let mut stream = watch(&mut client, arguments, progress).await?;
-    while let Some(message) = stream.message().await.map_err(ended)? {
-        let whole = || json::whole("waymark.v1.WatchHistoryResponse", &message);
+    while let Some(message) = stream.message().await.map_err(Failure::of_call)? {
+        let whole = || json::lines("waymark.v1.WatchHistoryResponse", [&message]);
         take(arguments, consumer, &message.entries, whole).await?;
         progress.keep(message.resume_token)?;
     }
@@ -92,19 +89,9 @@ async fn take(
     let text = if consumer.wants_messages(arguments.messages) {
         whole()?
     } else {
-        json::entries(entries)?
+        json::lines("waymark.v1.HistoryEntry", entries)?
     };
     consumer.take(text).await
-}
-
-/// How a stream ended. What does not carry an error of Waymark's own was made by a library or a proxy on the way, after a
-/// crash of the server or a cut of the network, whatever its code says.
-fn ended(status: Status) -> Failure {
-    if failure::is_ours(&status) {
-        Failure::from(status)
-    } else {
-        Failure::ConnectionLost(Box::new(status))
-    }
 }
 
 async fn stream(
@@ -120,8 +107,8 @@ async fn stream(
         status_changes_only: arguments.status_changes_only,
         resume_token: progress.token().to_owned(),
     };
-    let stream = client.stream_history(request).await.map_err(ended)?;
-    Ok(stream.into_inner())
+    let stream = client.stream_history(request).await;
+    Ok(stream.map_err(Failure::of_call)?.into_inner())
 }
 
 async fn watch(
@@ -146,8 +133,8 @@ async fn watch(
         partitions: arguments.partitions.clone(),
         checkpoint_interval: prost_types::Duration::try_from(interval).ok(),
     };
-    let stream = client.watch_history(request).await.map_err(ended)?;
-    Ok(stream.into_inner())
+    let stream = client.watch_history(request).await;
+    Ok(stream.map_err(Failure::of_call)?.into_inner())
 }
 
 fn kinds(arguments: &Watch) -> Vec<i32> {

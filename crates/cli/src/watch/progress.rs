@@ -1,4 +1,4 @@
-//! How far a watch is, in memory and, if asked for, in a file that is replaced
+//! The progress of a watch, in memory and, if asked for, in a file that is replaced
 //! as a whole: whoever reads it finds the old token or the new one.
 
 use std::{
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// Longer than any token.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
 
-/// How far a watch is.
+/// The progress of a watch.
 #[derive(Debug)]
 pub(super) struct Progress {
     token: String,
@@ -47,7 +47,7 @@ impl Progress {
         &self.token
     }
 
-    /// How many messages were heard.
+    /// The messages that were received.
     pub(super) fn messages(&self) -> u64 {
         self.messages
     }

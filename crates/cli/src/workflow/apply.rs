@@ -4,14 +4,14 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 
 use tonic::{Code, Status, transport::Channel};
 use waymark_proto::v1::{
-    self, ApplyWorkflowRequest, ApplyWorkflowResponse, ChangeKind, LintFinding, LintSeverity,
+    self, ApplyWorkflowRequest, ApplyWorkflowResponse, LintFinding, LintSeverity,
     LintWorkflowRequest, WorkflowFormat, workflow_service_client::WorkflowServiceClient,
 };
 
 use super::{
     changes,
+    document::{document_format, read, shown, wire_format},
     findings::Text,
-    source::{document_format, read, shown, wire_format},
 };
 use crate::{
     arguments::{Apply, ApplyMode},
@@ -43,7 +43,7 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
         Some(ApplyMode::Merge) => v1::ApplyMode::Merge,
     };
     let request = ApplyWorkflowRequest {
-        workflow,
+        workflow: workflow.unwrap_or_default(),
         document,
         format: wire_format(format).into(),
         mode: mode.into(),
@@ -68,7 +68,7 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Why a document is refused: an error has room for some mistakes, lint for all.
+/// The refusal of a document with all mistakes: an error has room for some mistakes, lint for all.
 async fn explained(
     mut client: WorkflowServiceClient<Channel>,
     name: String,
@@ -110,13 +110,7 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool, document: &Text<'_>) 
     let mut text = String::new();
     for change in changes {
         let (subject, before, after) = (&change.subject, &change.before, &change.after);
-        text.push_str(&match change.kind() {
-            ChangeKind::Added => changes::added(subject, after),
-            ChangeKind::Removed => changes::removed(subject, before),
-            ChangeKind::Changed | ChangeKind::Unspecified => {
-                changes::changed(subject, before, after)
-            }
-        });
+        text.push_str(&changes::shown(change.kind(), subject, before, after));
     }
     text.push_str(&document.all(findings));
     let mut severities = findings.iter().map(LintFinding::severity);
@@ -131,13 +125,13 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool, document: &Text<'_>) 
             "there is more than fits into an answer: `waymark workflow lint` and `diff` show all of it"
         );
     }
-    let (code, version, etag) = workflow.as_ref().map_or(("", 0, ""), |workflow| {
-        (
-            workflow.code.as_str(),
-            workflow.version,
-            workflow.etag.as_str(),
-        )
-    });
+    let none = v1::Workflow::default();
+    let v1::Workflow {
+        code,
+        version,
+        etag,
+        ..
+    } = workflow.as_ref().unwrap_or(&none);
     let what = match (dry_run, replayed, changes.len()) {
         (_, true, _) => "was applied by an earlier call with this request id".to_owned(),
         (_, false, 0) => "is so already".to_owned(),

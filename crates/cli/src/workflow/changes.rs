@@ -1,20 +1,29 @@
-//! How differences are printed: with whole values, each on a line or below its part.
+//! Differences as they are printed: with whole values, each on a line or below its part.
+
+use waymark_proto::v1::ChangeKind;
 
 /// The most characters of a change that is printed on one line.
 const LINE_CHARACTERS_MAX: usize = 120;
 
-/// A part that came.
-pub(super) fn added(subject: &str, after: &str) -> String {
+/// A part that came, differs or went.
+pub(super) fn shown(kind: ChangeKind, subject: &str, before: &str, after: &str) -> String {
+    match kind {
+        ChangeKind::Added => added(subject, after),
+        ChangeKind::Removed => removed(subject, before),
+        ChangeKind::Changed | ChangeKind::Unspecified => changed(subject, before, after),
+    }
+}
+
+fn added(subject: &str, after: &str) -> String {
     format!("+ {subject}: {after}\n")
 }
 
-/// A part that went.
-pub(super) fn removed(subject: &str, before: &str) -> String {
+fn removed(subject: &str, before: &str) -> String {
     format!("- {subject}: {before}\n")
 }
 
-/// A part that differs; where that is long, both sides begin at the same column.
-pub(super) fn changed(subject: &str, before: &str, after: &str) -> String {
+/// Where the line is long, both sides begin at the same column.
+fn changed(subject: &str, before: &str, after: &str) -> String {
     let line = format!("~ {subject}: {before} -> {after}\n");
     if line.chars().count() <= LINE_CHARACTERS_MAX {
         return line;

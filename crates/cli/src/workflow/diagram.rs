@@ -7,12 +7,13 @@ use waymark_proto::v1::{
     self, DiagramWorkflowRequest, workflow_service_client::WorkflowServiceClient,
 };
 
-use super::{Source, source::Reading};
+use super::document::Reading;
 use crate::{
     arguments::{Diagram, DiagramFormat, Server},
     connection,
     failure::{Failure, has_reason},
     output,
+    source::Source,
 };
 
 /// Draws a workflow.
@@ -25,6 +26,7 @@ pub(super) async fn diagram(arguments: Diagram) -> Result<ExitCode, Failure> {
         counts,
         server,
     } = arguments;
+    let order = order.unwrap_or_default();
     let drawing = if order.is_empty() && !counts {
         let reading = Reading {
             format,
@@ -64,21 +66,13 @@ async fn of_server(
         let option = if counts { "--counts" } else { "--order" };
         return Err(Failure::NeedsServer { option });
     };
-    let format = match language {
-        DiagramFormat::Mermaid => v1::DiagramFormat::Mermaid,
-        DiagramFormat::Dot => v1::DiagramFormat::Dot,
-        DiagramFormat::Svg => v1::DiagramFormat::Svg,
-    };
     let request = DiagramWorkflowRequest {
         workflow: code,
-        format: format.into(),
+        format: v1::DiagramFormat::from(of_domain(language)).into(),
         order_id,
         counts,
     };
     let mut client = WorkflowServiceClient::new(connection::connect(server).await?);
-    Ok(client
-        .diagram_workflow(request)
-        .await?
-        .into_inner()
-        .document)
+    let answer = client.diagram_workflow(request).await?;
+    Ok(answer.into_inner().document)
 }

@@ -1,10 +1,10 @@
-//! How findings are shown: where they stand, what they say, and the line of the document below.
+//! Findings as they are shown: where they stand, what they say, and the line of the document below.
 
 use std::fmt::Write;
 
 use waymark_proto::v1::{LintFinding, LintSeverity};
 
-/// How much of a line is shown, in characters, and how much of it before the place.
+/// The most of a line that is shown, in characters, and the most before the place.
 const SHOWN_MAX: usize = 160;
 const BEFORE_MAX: usize = 80;
 
@@ -26,10 +26,8 @@ impl<'a> Text<'a> {
 
     /// All findings, one after the other.
     pub(super) fn all<'f>(&self, findings: impl IntoIterator<Item = &'f LintFinding>) -> String {
-        findings
-            .into_iter()
-            .map(|finding| self.one(finding))
-            .collect()
+        let findings = findings.into_iter();
+        findings.map(|finding| self.one(finding)).collect()
     }
 
     fn one(&self, finding: &LintFinding) -> String {
@@ -64,23 +62,19 @@ impl<'a> Text<'a> {
         shown
     }
 
-    /// What stands around a place, and how far behind its begin the place is, from 1.
+    /// The text around a place, and the column of the place in it, from 1.
     fn excerpt(&self, line: i32, column: i32) -> Option<(String, usize)> {
         let before = |number: i32| usize::try_from(number).ok()?.checked_sub(1);
         let (line, column) = (before(line)?, before(column)?);
         let line = self.lines.get(line)?;
         let begin = column.saturating_sub(BEFORE_MAX);
-        let text: String = line
-            .chars()
-            .skip(begin)
-            .take(SHOWN_MAX)
-            .map(plain)
-            .collect();
+        let shown = line.chars().skip(begin).take(SHOWN_MAX);
+        let text: String = shown.map(plain).collect();
         Some((text.trim_end().to_owned(), column - begin + 1))
     }
 }
 
-/// What a terminal shows as it is: a document may have what would steer it.
+/// The character as a terminal may show it: a document may have what would steer it.
 fn plain(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }

@@ -3,30 +3,31 @@
 mod apply;
 mod changes;
 mod diagram;
+mod document;
 mod findings;
 mod settle;
-mod source;
 
 use std::{fmt::Write, process::ExitCode};
 
-use waymark_domain::workflow::{Difference, DifferenceKind, Severity, diff, document::Remark};
+use waymark_domain::workflow::{Difference, diff};
 use waymark_proto::{
     convert::workflow::remark_to_wire,
     v1::{
-        ApplyMode, LintFinding, LintSeverity, LintWorkflowRequest,
+        ApplyMode, LintFinding, LintSeverity, LintWorkflowRequest, WorkflowFormat,
         workflow_service_client::WorkflowServiceClient,
     },
 };
 
-use findings::Text;
-pub(crate) use source::Source;
-use source::{Document, Reading, wire_format};
-
+use self::{
+    document::{Document, Reading, wire_format},
+    findings::Text,
+};
 use crate::{
     arguments::{Diff, DocumentFormat, Export, ExportFormat, Lint, Server, Workflow},
     connection,
-    failure::{Failure, REFUSED},
+    failure::{Failure, refused_if},
     output,
+    source::Source,
 };
 
 /// Runs one of the commands.
@@ -49,10 +50,10 @@ async fn export_workflow(arguments: Export) -> Result<ExitCode, Failure> {
         server,
     } = arguments;
     let format = match format {
-        ExportFormat::Yaml => waymark_proto::v1::WorkflowFormat::Yaml,
-        ExportFormat::Json => waymark_proto::v1::WorkflowFormat::Json,
+        ExportFormat::Yaml => WorkflowFormat::Yaml,
+        ExportFormat::Json => WorkflowFormat::Json,
     };
-    output::print(&source::export(&server, workflow, version, format).await?)?;
+    output::print(&document::export(&server, workflow, version, format).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,16 +90,7 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
     let checked = source.check(reading, base.as_ref(), &server).await?;
     let findings: Vec<_> = checked.remarks.iter().map(remark_to_wire).collect();
     output::print(&Text::new(&checked.name, &checked.text).all(&findings))?;
-    let is_bad = |remark: &Remark| match remark.severity() {
-        Severity::Error => true,
-        Severity::Warning => strict,
-        Severity::Info => false,
-    };
-    Ok(if checked.remarks.iter().any(is_bad) {
-        ExitCode::from(REFUSED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(judged(&findings, strict))
 }
 
 /// Has a workflow judged by its server, or what becomes of it when a document is merged into it: that one also knows
@@ -135,23 +127,20 @@ async fn lint_by_server(
     let count = i32::try_from(answer.findings.len()).unwrap_or(i32::MAX);
     if answer.total > count {
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            shown,
-            "{} more findings do not fit into an answer",
-            answer.total - count
-        );
+        let more = answer.total - count;
+        let _ = writeln!(shown, "{more} more findings do not fit into an answer");
     }
     output::print(&shown)?;
-    let is_bad = |finding: &LintFinding| match finding.severity() {
+    Ok(judged(&answer.findings, strict))
+}
+
+/// The exit code of findings: errors are bad, warnings where that was asked.
+fn judged(findings: &[LintFinding], strict: bool) -> ExitCode {
+    refused_if(findings.iter().any(|finding| match finding.severity() {
         LintSeverity::Error => true,
         LintSeverity::Warning => strict,
         LintSeverity::Info | LintSeverity::Unspecified => false,
-    };
-    Ok(if answer.findings.iter().any(is_bad) {
-        ExitCode::from(REFUSED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    }))
 }
 
 async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
@@ -165,11 +154,7 @@ async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
     let differences = diff(&before, &after);
     let text: String = differences.iter().map(compared).collect();
     output::print(&text)?;
-    Ok(if differences.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(REFUSED)
-    })
+    Ok(refused_if(!differences.is_empty()))
 }
 
 fn compared(difference: &Difference) -> String {
@@ -179,10 +164,5 @@ fn compared(difference: &Difference) -> String {
         before,
         after,
     } = difference;
-    let subject = subject.to_string();
-    match kind {
-        DifferenceKind::Added => changes::added(&subject, after),
-        DifferenceKind::Removed => changes::removed(&subject, before),
-        DifferenceKind::Changed => changes::changed(&subject, before, after),
-    }
+    changes::shown((*kind).into(), &subject.to_string(), before, after)
 }

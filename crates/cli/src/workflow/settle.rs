@@ -3,7 +3,7 @@
 use std::{fmt::Write, process::ExitCode, time::Duration};
 
 use tokio::time::sleep;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, transport::Channel};
 use uuid::Uuid;
 use waymark_proto::v1::{
     self, SettleOrdersRequest, SettleOrdersResponse, workflow_service_client::WorkflowServiceClient,
@@ -12,13 +12,13 @@ use waymark_proto::v1::{
 use crate::{
     arguments::Settle,
     connection,
-    failure::{self, Failure, REFUSED},
+    failure::{Failure, refused_if},
     output,
 };
 
-/// How many orders a page has, which takes half a second at the pace of the server.
+/// Orders of a page, which takes half a second at the pace of the server.
 const PAGE_SIZE: i32 = 500;
-/// How often a page is sent whose answer did not come.
+/// Maximum of times that a page is sent whose answer did not come.
 const TRIES_MAX: u32 = 5;
 /// The pause before it is sent again, doubled each time.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,17 +43,14 @@ pub(super) async fn settle(arguments: Settle) -> Result<ExitCode, Failure> {
     let (mut moved, mut looked_at, mut is_refused) = (0, 0, false);
     let mut page_token = String::new();
     loop {
+        // A page whose answer is lost is gone on with, and moves nothing twice.
+        let request_id = (!dry_run).then(Uuid::new_v4);
         let request = SettleOrdersRequest {
             workflow: workflow.clone(),
             page_size: PAGE_SIZE,
             page_token,
             actor: actor.clone(),
-            // A page whose answer is lost is gone on with, and moves nothing twice.
-            request_id: if dry_run {
-                String::new()
-            } else {
-                Uuid::new_v4().to_string()
-            },
+            request_id: request_id.map_or_else(String::new, |id| id.to_string()),
             validate_only: dry_run,
         };
         let page = ask(&mut client, request).await?;
@@ -68,11 +65,7 @@ pub(super) async fn settle(arguments: Settle) -> Result<ExitCode, Failure> {
     }
     let what = if dry_run { "would move" } else { "moved" };
     output::print(&format!("{moved} of {looked_at} orders {what}\n"))?;
-    Ok(if is_refused {
-        ExitCode::from(REFUSED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(refused_if(is_refused))
 }
 
 /// Sends a page until it is answered.
@@ -88,26 +81,17 @@ async fn ask(
         };
         // The same request id asks what became of it.
         let is_unknown = status.code() == Code::Unknown;
-        let failure = failure_of(status);
-        if !is_unknown && !failure.is_passing() {
+        let failure = Failure::of_call(status);
+        if !is_unknown && !failure.is_transient() {
             return Err(failure);
         }
         let millis = pause.as_millis();
-        output::complain(&format!("waymark: {failure}; trying again in {millis} ms"));
+        output::print_error(&format!("waymark: {failure}; trying again in {millis} ms"));
         sleep(pause).await;
         pause = pause.saturating_mul(2);
     }
     let answer = client.settle_orders(request).await;
-    Ok(answer.map_err(failure_of)?.into_inner())
-}
-
-/// Why there is no answer. What does not carry an error of Waymark's own was made on the way.
-fn failure_of(status: Status) -> Failure {
-    if failure::is_ours(&status) {
-        Failure::from(status)
-    } else {
-        Failure::ConnectionLost(Box::new(status))
-    }
+    Ok(answer.map_err(Failure::of_call)?.into_inner())
 }
 
 fn report(page: &SettleOrdersResponse) -> String {

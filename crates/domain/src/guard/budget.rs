@@ -1,10 +1,10 @@
-//! What the guards and conditions of one step may cost together.
+//! The budget of the guards and conditions of one step.
 
 use std::cell::Cell;
 
-use super::EvaluationError;
+use super::error::EvaluationError;
 
-/// What the guards and conditions of one step may cost together, and have cost so far.
+/// The budget of the guards and conditions of one step, and what is spent of it.
 ///
 /// A step may ask thousands of them. Each of them is bounded, all of them are bounded by this:
 /// beyond it none is evaluated any more, and what was to be decided is refused.

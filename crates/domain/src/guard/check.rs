@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GuardError,
+    error::GuardError,
     vocabulary::{ACTOR, ENTRY, Field, LINE, ORDER, REQUEST},
 };
 use crate::value::nearest;
@@ -11,15 +11,15 @@ use crate::value::nearest;
 /// The fields that an expression or a template names, so that only these are bound.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Uses {
-    pub(super) order: BTreeSet<&'static str>,
-    pub(super) line: BTreeSet<&'static str>,
-    pub(super) actor: BTreeSet<&'static str>,
-    pub(super) request: BTreeSet<&'static str>,
-    pub(super) entry: BTreeSet<&'static str>,
-    pub(super) now: bool,
+    pub(crate) order: BTreeSet<&'static str>,
+    pub(crate) line: BTreeSet<&'static str>,
+    pub(crate) actor: BTreeSet<&'static str>,
+    pub(crate) request: BTreeSet<&'static str>,
+    pub(crate) entry: BTreeSet<&'static str>,
+    pub(crate) now: bool,
 }
 
-/// What an expression may speak of.
+/// The variables that an expression may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// The order, the actor, the request and the instant.
@@ -31,7 +31,6 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    /// The variables that there are.
     fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Order => &["order", "actor", "now", "request"],
@@ -41,13 +40,12 @@ impl Scope {
     }
 }
 
-/// What is wrong with an expression about the order alone that speaks of something else.
+/// The fault of an expression about the order alone that names something else.
 pub(super) const ORDER_ALONE: GuardError = GuardError::NotAllowed(
     "may use order only: when it is due must not depend on the call or on now",
 );
 
 impl Uses {
-    /// What they take on the heap, at most.
     pub(crate) fn heap_bytes(&self) -> usize {
         let Self {
             order,
@@ -87,7 +85,6 @@ impl Uses {
         insert(uses, vocabulary, field, of).map(|_| ())
     }
 
-    /// A variable that stands alone.
     pub(super) fn variable(&mut self, name: &str, scope: Scope) -> Result<(), GuardError> {
         match name {
             "now" | "actor" | "request" | "entry" if scope == Scope::OrderAlone => Err(ORDER_ALONE),
@@ -111,7 +108,6 @@ impl Uses {
     }
 }
 
-/// Notes that a field is used.
 pub(super) fn insert(
     uses: &mut BTreeSet<&'static str>,
     vocabulary: &'static [Field],
@@ -123,7 +119,6 @@ pub(super) fn insert(
     Ok(field)
 }
 
-/// The field with this name.
 pub(super) fn known(
     vocabulary: &'static [Field],
     field: &str,

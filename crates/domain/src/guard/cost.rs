@@ -1,20 +1,20 @@
-//! What an expression costs, as a formula over the lengths of what it reads: worked out once
+//! The cost of an expression, as a formula over the lengths of what it reads: worked out once
 //! with the largest lengths, when it is stored, and with the real ones before it runs.
 
 use std::ops::Add;
 
-use crate::order::LINES_MAX;
+use crate::value::LINES_MAX;
 
 /// Work is counted in bytes: what a function does to one byte of a text.
 /// A step, the evaluation of one node, is worth so many.
 const STEP: u64 = 64;
 
 /// The most steps that one guard may take: some 5 ms.
-pub(super) const STEPS_MAX: u64 = 100_000;
+pub(crate) const STEPS_MAX: u64 = 100_000;
 
 /// A length that is only known once there is an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
+pub(crate) enum Length {
     /// Bytes of the comment of the call.
     Comment,
     /// Bytes of the keys and values of the metadata of the call.
@@ -34,7 +34,6 @@ pub(super) enum Length {
 }
 
 impl Length {
-    /// Every length.
     const ALL: [Self; 8] = [
         Self::Comment,
         Self::Metadata,
@@ -67,7 +66,6 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    /// A number of bytes.
     pub(super) const fn bytes(bytes: u64) -> Self {
         Self {
             fixed: bytes,
@@ -75,19 +73,16 @@ impl Amount {
         }
     }
 
-    /// The work of a number of steps.
     pub(super) const fn steps(steps: u64) -> Self {
         Self::bytes(steps * STEP)
     }
 
-    /// A length as it is.
     pub(super) const fn of(length: Length) -> Self {
         let mut amount = Self::bytes(0);
         amount.multiples[length as usize] = 1;
         amount
     }
 
-    /// So many times the amount.
     pub(super) const fn times(mut self, factor: u64) -> Self {
         self.fixed = self.fixed.saturating_mul(factor);
         let mut index = 0;
@@ -146,7 +141,6 @@ impl Formula {
         self.once.at(lengths).saturating_add(per_line) / STEP
     }
 
-    /// The steps that the largest order takes.
     pub(super) fn steps_at_most(&self) -> u64 {
         self.steps(LINES_MAX, Length::largest)
     }

@@ -6,10 +6,11 @@ use super::*;
 use crate::{
     actor::Actor,
     history::Recorded,
-    order::{Hold, LINES_MAX, Line, LineQuantity, Order},
+    judge::Facts,
+    order::{Hold, Line, LineQuantity, Order},
     value::{
-        Attributes, Comment, HoldId, LineId, Metadata, Money, ProductName, Quantity, Reason, Role,
-        Sku, Timestamp,
+        Attributes, Comment, HoldId, LINES_MAX, LineId, Metadata, Money, ProductName, Quantity,
+        Reason, Role, Sku, Timestamp,
     },
     workflow::{Effect, Workflow, sample},
 };
@@ -175,7 +176,7 @@ fn asking_what_moves_costs_more_for_each_line() {
 fn what_guards_are_for_is_accepted() {
     for (text, at_most) in HONEST {
         let guard = compile(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let cost = guard.ready.unwrap().reading.cost.steps_at_most();
+        let cost = guard.ready().unwrap().steps_at_most();
         assert!(cost <= *at_most, "{text}: {cost}");
     }
 }

@@ -1,10 +1,10 @@
 //! The text of a guard.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Invalid, no_controls_in_lines};
+use crate::value::{Invalid, characters_at_most, no_controls_in_lines, text_type};
 
 const EXPRESSION_CHARACTERS_MAX: usize = 1_000;
 
@@ -20,17 +20,11 @@ impl Expression {
     /// # Errors
     /// Returns [`Invalid`] for an empty or too long text, or control characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let characters = text.chars().count();
         if text.trim().is_empty() {
             return Err(Invalid::Empty);
         }
         no_controls_in_lines(text)?;
-        if characters > EXPRESSION_CHARACTERS_MAX {
-            return Err(Invalid::TooLong {
-                max: EXPRESSION_CHARACTERS_MAX,
-                actual: characters,
-            });
-        }
+        characters_at_most(EXPRESSION_CHARACTERS_MAX, text.chars().count())?;
         Ok(Self(Arc::from(text)))
     }
 
@@ -38,37 +32,9 @@ impl Expression {
     pub fn of_stored(text: &str) -> Self {
         Self(Arc::from(text))
     }
-
-    /// The expression as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for Expression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Expression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-impl TryFrom<String> for Expression {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::new(&text)
-    }
-}
-
-impl From<Expression> for String {
-    fn from(expression: Expression) -> Self {
-        expression.0.as_ref().to_owned()
-    }
-}
+text_type!(impl[] Expression);
 
 /// Reads an expression that was stored, for serde.
 pub(crate) fn stored<'de, D: serde::Deserializer<'de>>(

@@ -1,14 +1,12 @@
 //! Durations and instants that can be read on no order: texts that are written out and mean
 //! nothing, and sums of an instant and a text.
 
-use std::sync::Arc;
-
 use cel::{
-    Context, IdedExpr, Value,
+    IdedExpr, Value,
     common::ast::{CallExpr, Expr, LiteralValue},
 };
 
-use super::{ENVIRONMENT, GuardError};
+use super::{error::GuardError, values::context};
 
 /// How much of a text is shown, in characters.
 const SHOWN_MAX: usize = 40;
@@ -73,13 +71,10 @@ fn check_call(expr: &IdedExpr, call: &CallExpr) -> Result<(), GuardError> {
     message.map_or(Ok(()), |message| Err(GuardError::Type { message }))
 }
 
-/// What is wrong with a call that reads a text, if it cannot.
+/// The fault of a call that reads a text, if it cannot.
 fn unread(call: &IdedExpr, text: &str, wrong: fn(&str) -> String) -> Option<String> {
-    let context = Context::with_env(Arc::clone(&ENVIRONMENT));
-    if Value::resolve(call, &context).is_ok() {
-        return None;
-    }
-    Some(wrong(text))
+    let is_read = Value::resolve(call, &context(Vec::new())).is_ok();
+    (!is_read).then(|| wrong(text))
 }
 
 fn in_duration(text: &str) -> String {

@@ -1,12 +1,11 @@
-//! What an expression names, and what it compares that with, read off its tree.
+//! The names in an expression, and what they are compared with, read off its tree.
 
 use std::collections::BTreeSet;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue};
 
-use super::Guard;
+use super::compiled::Guard;
 
-/// What an expression names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     /// Paths such as `order.state`, `order.attributes.box`, `line.sku` and `now`.
@@ -30,7 +29,6 @@ pub(crate) struct Misread {
 }
 
 impl Misread {
-    /// What it is compared with, in words.
     pub(crate) fn kind(&self) -> &'static str {
         match self.number {
             Some(_) => "a number",
@@ -38,7 +36,6 @@ impl Misread {
         }
     }
 
-    /// How it is written rightly.
     pub(crate) fn right(&self) -> String {
         let Self {
             text, sign, with, ..
@@ -51,11 +48,11 @@ impl Misread {
 }
 
 impl Guard {
-    /// What the expression names; nothing of one that cannot be used.
+    /// The names in the expression; none of one that cannot be used.
     pub(crate) fn names(&self) -> Names {
-        let mut walk = Walk::default();
-        if let Ok(ready) = &self.ready {
-            walk.expr(&ready.program.expression().expr);
+        let mut walk = NameWalk::default();
+        if let Ok(ready) = self.ready() {
+            walk.expr(&ready.tree().expr);
         }
         walk.names
     }
@@ -85,13 +82,13 @@ impl Names {
 
 /// Goes through a tree whose depth was bounded when it was compiled.
 #[derive(Default)]
-struct Walk<'e> {
+struct NameWalk<'e> {
     names: Names,
-    /// What a comprehension calls the line of the present turn.
+    /// The name that a comprehension has for the line of the present turn.
     line: Option<&'e str>,
 }
 
-impl<'e> Walk<'e> {
+impl<'e> NameWalk<'e> {
     fn expr(&mut self, expr: &'e Expr) {
         if let Some(path) = self.path(expr) {
             self.names.paths.insert(path);
@@ -147,7 +144,6 @@ impl<'e> Walk<'e> {
         }
     }
 
-    /// Notes a path that is compared with a text.
     fn compare(&mut self, path: &'e Expr, text: &'e Expr) {
         if let (Some(path), Some(text)) = (self.path(path), text_of(text)) {
             self.names.compared.insert((path, text.to_owned()));
@@ -188,7 +184,6 @@ impl<'e> Walk<'e> {
         }
     }
 
-    /// The path that this is, if it is one.
     fn path(&self, expr: &'e Expr) -> Option<String> {
         match expr {
             Expr::Ident(name) if self.line == Some(name.as_str()) => Some("line".to_owned()),

@@ -1,10 +1,10 @@
-//! What operators and functions make of their operands, and the work that this takes. Only
+//! Results of operators and functions, and the work that they take. Only
 //! what is named here takes lists and maps; nothing builds new ones of them.
 
 use super::{
-    GuardError,
     cost::Amount,
-    vocabulary::{Kind, Shape},
+    error::GuardError,
+    vocabulary::{Shape, Type},
 };
 
 /// A call of a function: it is looked up by the types of its operands.
@@ -17,7 +17,7 @@ const SEEKING: u64 = 2;
 /// The longest text of a number or an instant.
 const NUMBER_TEXT: u64 = 400;
 
-/// What an operator or a function makes of its operands, with the work that it takes.
+/// The result of an operator or a function, with the work that it takes.
 ///
 /// # Errors
 /// Returns [`GuardError::NotAllowed`] where lists and maps are given to what would copy,
@@ -51,7 +51,6 @@ fn scalars(operands: &[Shape], problem: &'static str) -> Result<(), GuardError> 
     Ok(())
 }
 
-/// One of two values.
 fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
     let kind = if one.kind == other.kind {
         one.kind
@@ -60,7 +59,7 @@ fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
             &[one, other],
             "must not choose between a list or map and something else",
         )?;
-        Kind::Scalar
+        Type::Scalar
     };
     Ok(Shape {
         kind,
@@ -71,32 +70,32 @@ fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
 
 /// Whether something is null may be asked of everything: the types differ, nothing is compared.
 fn equality(left: Shape, right: Shape) -> Result<(Shape, Amount), GuardError> {
-    if left.kind != Kind::Null && right.kind != Kind::Null {
+    if left.kind != Type::Null && right.kind != Type::Null {
         scalars(
             &[left, right],
             "must not compare lists or maps with == or !=; size, in and all ask about what is in them",
         )?;
     }
-    Ok((Shape::of(Kind::Bool), left.bytes.smaller(right.bytes)))
+    Ok((Shape::of(Type::Bool), left.bytes.smaller(right.bytes)))
 }
 
 fn indexed(of: Shape, index: Shape) -> Result<(Shape, Amount), GuardError> {
-    let whole = matches!(index.kind, Kind::Int | Kind::Uint);
+    let whole = matches!(index.kind, Type::Int | Type::Uint);
     let shape = match of.kind {
-        Kind::Lines if whole => Shape::of(Kind::Line),
-        Kind::Holds if whole => Shape::of(Kind::Hold),
-        Kind::Scalars if whole => Shape {
-            kind: Kind::Scalar,
+        Type::Lines if whole => Shape::of(Type::Line),
+        Type::Holds if whole => Shape::of(Type::Hold),
+        Type::Scalars if whole => Shape {
+            kind: Type::Scalar,
             entries: Amount::default(),
             ..of
         },
-        Kind::Texts if index.kind == Kind::Text => Shape::text(of.bytes),
-        Kind::Lines | Kind::Holds | Kind::Scalars => {
+        Type::Texts if index.kind == Type::Text => Shape::text(of.bytes),
+        Type::Lines | Type::Holds | Type::Scalars => {
             return Err(GuardError::NotAllowed(
                 "must name an entry of a list by a whole number",
             ));
         }
-        Kind::Texts => {
+        Type::Texts => {
             return Err(GuardError::NotAllowed(
                 "must name an entry of a map by a text",
             ));
@@ -115,39 +114,39 @@ fn membership(wanted: Shape, list: Shape) -> Result<(Shape, Amount), GuardError>
     scalars(&[wanted], "must not seek a list or a map with in")?;
     let work = match list.kind {
         // As many comparisons as there are entries, some bytes each besides their texts.
-        Kind::Scalars => list.entries.times(24) + list.bytes,
-        Kind::Texts => Amount::steps(1) + wanted.bytes.times(2),
+        Type::Scalars => list.entries.times(24) + list.bytes,
+        Type::Texts => Amount::steps(1) + wanted.bytes.times(2),
         _ => {
             return Err(GuardError::NotAllowed(
                 "may use in on lists and maps of texts and numbers only",
             ));
         }
     };
-    Ok((Shape::of(Kind::Bool), Amount::steps(1) + work))
+    Ok((Shape::of(Type::Bool), Amount::steps(1) + work))
 }
 
 fn size(of: Shape) -> Result<(Shape, Amount), GuardError> {
     let work = match of.kind {
-        Kind::Lines | Kind::Holds | Kind::Scalars | Kind::Texts => Amount::default(),
-        Kind::Line | Kind::Hold | Kind::Customer => {
+        Type::Lines | Type::Holds | Type::Scalars | Type::Texts => Amount::default(),
+        Type::Line | Type::Hold | Type::Customer => {
             return Err(GuardError::NotAllowed(
                 "must not ask for the size of a line, a hold or a customer",
             ));
         }
         _ => of.bytes,
     };
-    Ok((Shape::of(Kind::Int), FUNCTION + work))
+    Ok((Shape::of(Type::Int), FUNCTION + work))
 }
 
-/// What takes scalars only. Where their types do not fit, the evaluator copies them into the
-/// error, so all their bytes count at least once.
+/// A function that takes scalars only. Where their types do not fit, the evaluator copies them into
+/// the error, so all their bytes count at least once.
 fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
     let bytes = operands
         .iter()
         .fold(Amount::default(), |sum, operand| sum + operand.bytes);
-    let first = operands.first().map_or(Kind::Scalar, |first| first.kind);
+    let first = operands.first().map_or(Type::Scalar, |first| first.kind);
     let alike = operands.iter().all(|operand| operand.kind == first);
-    let kind = if alike { first } else { Kind::Scalar };
+    let kind = if alike { first } else { Type::Scalar };
     match name {
         "_+_" => {
             let shape = Shape {
@@ -159,29 +158,28 @@ fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
         "_-_" | "_*_" | "_/_" | "_%_" | "-_" => {
             (Shape::of(arithmetic(name, kind)), Amount::steps(2) + bytes)
         }
-        "_<_" | "_<=_" | "_>_" | "_>=_" => (Shape::of(Kind::Bool), ORDERING + bytes),
-        "_&&_" | "_||_" | "@not_strictly_false" => (Shape::of(Kind::Bool), bytes),
-        "!_" => (Shape::of(Kind::Bool), Amount::steps(2) + bytes),
-        "contains" => (Shape::of(Kind::Bool), FUNCTION + bytes.times(SEEKING)),
-        "startsWith" | "endsWith" => (Shape::of(Kind::Bool), FUNCTION + bytes),
+        "_<_" | "_<=_" | "_>_" | "_>=_" => (Shape::of(Type::Bool), ORDERING + bytes),
+        "_&&_" | "_||_" | "@not_strictly_false" => (Shape::of(Type::Bool), bytes),
+        "!_" => (Shape::of(Type::Bool), Amount::steps(2) + bytes),
+        "contains" => (Shape::of(Type::Bool), FUNCTION + bytes.times(SEEKING)),
+        "startsWith" | "endsWith" => (Shape::of(Type::Bool), FUNCTION + bytes),
         "string" => {
             let text = Shape::text(bytes + Amount::bytes(NUMBER_TEXT));
             (text, FUNCTION + text.bytes)
         }
-        "bool" => (Shape::of(Kind::Bool), FUNCTION + bytes.times(PARSING)),
-        "double" => (Shape::of(Kind::Double), FUNCTION + bytes.times(PARSING)),
-        "timestamp" => (Shape::of(Kind::Instant), FUNCTION + bytes.times(PARSING)),
-        "duration" => (Shape::of(Kind::Duration), FUNCTION + bytes.times(PARSING)),
+        "bool" => (Shape::of(Type::Bool), FUNCTION + bytes.times(PARSING)),
+        "double" => (Shape::of(Type::Double), FUNCTION + bytes.times(PARSING)),
+        "timestamp" => (Shape::of(Type::Instant), FUNCTION + bytes.times(PARSING)),
+        "duration" => (Shape::of(Type::Duration), FUNCTION + bytes.times(PARSING)),
         // `int` and the parts of an instant, which may name a time zone.
-        _ => (Shape::of(Kind::Int), FUNCTION + bytes.times(PARSING)),
+        _ => (Shape::of(Type::Int), FUNCTION + bytes.times(PARSING)),
     }
 }
 
-/// The kind of a difference, product, quotient or remainder.
-fn arithmetic(name: &str, kind: Kind) -> Kind {
+fn arithmetic(name: &str, kind: Type) -> Type {
     match (name, kind) {
-        ("_-_", Kind::Instant) => Kind::Duration,
-        (_, Kind::Int | Kind::Uint | Kind::Double | Kind::Duration) => kind,
-        _ => Kind::Scalar,
+        ("_-_", Type::Instant) => Type::Duration,
+        (_, Type::Int | Type::Uint | Type::Double | Type::Duration) => kind,
+        _ => Type::Scalar,
     }
 }

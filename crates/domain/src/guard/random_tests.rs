@@ -255,7 +255,7 @@ proptest! {
         let Ok(guard) = Guard::compile(&expression) else {
             return Ok(());
         };
-        let most = guard.ready.as_ref().map_or(0, |ready| ready.reading.cost.steps_at_most());
+        let most = guard.ready().map_or(0, Ready::steps_at_most);
         let (cost, took) = LARGEST.with(|largest| ask(&guard, largest));
         prop_assert!(cost <= most, "{cost} of at most {most} steps: {text}");
         prop_assert!(took < Duration::from_millis(250), "{took:?} for {cost} steps: {text}");

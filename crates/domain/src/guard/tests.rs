@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     actor::Actor,
     history::Recorded,
+    judge::Facts,
     order::LineQuantity,
     value::{Comment, Metadata, Money, Quantity, Timestamp},
     workflow::{Effect, sample},

@@ -2,9 +2,9 @@
 
 use super::cost::{Amount, Formula, Length};
 
-/// What sort of value something is, as far as its cost depends on it.
+/// The kinds of values, as far as the cost depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Type {
     Bool,
     Int,
     Uint,
@@ -29,8 +29,7 @@ pub(super) enum Kind {
     Texts,
 }
 
-impl Kind {
-    /// Whether it holds other values.
+impl Type {
     pub(super) fn is_container(self) -> bool {
         match self {
             Self::Bool
@@ -53,33 +52,15 @@ impl Kind {
         }
     }
 
-    /// Whether it may turn out to be an instant.
     pub(super) fn may_be_instant(self) -> bool {
-        match self {
-            Self::Instant | Self::Scalar => true,
-            Self::Bool
-            | Self::Int
-            | Self::Uint
-            | Self::Double
-            | Self::Text
-            | Self::Bytes
-            | Self::Null
-            | Self::Duration
-            | Self::Scalars
-            | Self::Lines
-            | Self::Line
-            | Self::Holds
-            | Self::Hold
-            | Self::Customer
-            | Self::Texts => false,
-        }
+        matches!(self, Self::Instant | Self::Scalar)
     }
 }
 
 /// A value that an expression comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
-    pub(super) kind: Kind,
+    pub(super) kind: Type,
     /// The bytes of a text, or of all texts in a container, at most.
     pub(super) bytes: Amount,
     /// How many entries a list of scalars has, at most.
@@ -88,7 +69,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// A value without texts.
-    pub(super) const fn of(kind: Kind) -> Self {
+    pub(super) const fn of(kind: Type) -> Self {
         Self {
             kind,
             bytes: Amount::bytes(0),
@@ -99,9 +80,8 @@ impl Shape {
     /// A text of at most so many bytes.
     pub(super) const fn text(bytes: Amount) -> Self {
         Self {
-            kind: Kind::Text,
             bytes,
-            entries: Amount::bytes(0),
+            ..Self::of(Type::Text)
         }
     }
 }
@@ -116,7 +96,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    const fn of(name: &'static str, kind: Kind) -> Self {
+    const fn of(name: &'static str, kind: Type) -> Self {
         Self::shaped(name, Shape::of(kind))
     }
 
@@ -156,18 +136,15 @@ impl Field {
     }
 }
 
-/// The longest code.
 const CODE: u64 = 32;
 /// The longest id that callers choose.
 const ID: u64 = 128;
 /// The longest label: 128 characters.
 const LABEL: u64 = 512;
-/// The longest role.
 const ROLE: u64 = 64;
-/// The most holds on an order.
-const HOLDS: u64 = crate::order::HOLDS_MAX as u64;
+const HOLDS: u64 = crate::value::HOLDS_MAX as u64;
 
-/// What is left or done of a line, and what is left of each line for each operation.
+/// The quantities of a line, and those that are left of each line for each operation.
 const LEFT: Amount = Amount::bytes(8);
 const LEFT_BY_OPERATION: Amount = Amount::of(Length::Operations).times(3);
 
@@ -177,104 +154,101 @@ const ENTRY_BINDING: u64 = 3 * 64;
 const fn texts(bytes: Length) -> Shape {
     Shape {
         bytes: Amount::of(bytes),
-        ..Shape::of(Kind::Texts)
+        ..Shape::of(Type::Texts)
     }
 }
 
 const fn list(entries: Length, longest: u64) -> Shape {
     Shape {
-        kind: Kind::Scalars,
+        kind: Type::Scalars,
         bytes: Amount::of(entries).times(longest),
         entries: Amount::of(entries),
     }
 }
 
-/// The fields of `order`.
 pub(super) const ORDER: &[Field] = &[
     Field::text("workflow", CODE),
     Field::text("id", ID),
     Field::text("state", CODE),
     Field::text("status", CODE),
     Field::text("status_label", LABEL).each(Length::Statuses, 6),
-    Field::of("visible_on_storefront", Kind::Bool).each(Length::Statuses, 6),
-    Field::of("version", Kind::Int),
-    Field::of("lines", Kind::Lines),
+    Field::of("visible_on_storefront", Type::Bool).each(Length::Statuses, 6),
+    Field::of("version", Type::Int),
+    Field::of("lines", Type::Lines),
     Field::text("currency", CODE),
-    Field::of("grand_total", Kind::Int),
-    Field::of("total_paid", Kind::Int),
-    Field::of("total_refunded", Kind::Int),
-    Field::of("total_canceled", Kind::Int),
-    Field::of("total_invoiced", Kind::Int),
-    Field::of("total_due", Kind::Int),
-    Field::of("total_overpaid", Kind::Int),
+    Field::of("grand_total", Type::Int),
+    Field::of("total_paid", Type::Int),
+    Field::of("total_refunded", Type::Int),
+    Field::of("total_canceled", Type::Int),
+    Field::of("total_invoiced", Type::Int),
+    Field::of("total_due", Type::Int),
+    Field::of("total_overpaid", Type::Int),
     Field::text("store_view", CODE),
-    Field::of("customer", Kind::Customer).whole(Amount::steps(40)),
+    Field::of("customer", Type::Customer).whole(Amount::steps(40)),
     Field::shaped("attributes", texts(Length::Attributes)),
-    Field::of("holds", Kind::Holds).whole(Amount::steps(HOLDS * 40)),
+    Field::of("holds", Type::Holds).whole(Amount::steps(HOLDS * 40)),
     Field::text("return_state", CODE),
     Field::text("return_status", CODE),
     Field::shaped("allowed_operations", list(Length::Operations, CODE))
         .each(Length::Operations, ENTRY_BINDING)
         .per_line(LEFT_BY_OPERATION),
-    Field::of("create_time", Kind::Instant),
-    Field::of("update_time", Kind::Instant),
-    Field::of("status_time", Kind::Instant),
-    Field::of("can_invoice", Kind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("can_ship", Kind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("can_refund", Kind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("fully_invoiced", Kind::Bool).per_line(LEFT),
-    Field::of("fully_shipped", Kind::Bool).per_line(LEFT),
-    Field::of("fully_refunded", Kind::Bool).per_line(LEFT),
-    Field::of("fully_canceled", Kind::Bool).per_line(LEFT),
-    Field::of("fully_paid", Kind::Bool).whole(Amount::steps(8)),
-    Field::of("overpaid", Kind::Bool),
-    Field::of("units_ordered", Kind::Double).per_line(LEFT),
-    Field::of("units_invoiced", Kind::Double).per_line(LEFT),
-    Field::of("units_shipped", Kind::Double).per_line(LEFT),
-    Field::of("units_refunded", Kind::Double).per_line(LEFT),
-    Field::of("units_canceled", Kind::Double).per_line(LEFT),
-    Field::of("units_returned", Kind::Double).per_line(LEFT),
-    Field::of("units_open", Kind::Double).per_line(LEFT),
-    Field::of("is_virtual", Kind::Bool).per_line(LEFT),
+    Field::of("create_time", Type::Instant),
+    Field::of("update_time", Type::Instant),
+    Field::of("status_time", Type::Instant),
+    Field::of("can_invoice", Type::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_ship", Type::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_refund", Type::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("fully_invoiced", Type::Bool).per_line(LEFT),
+    Field::of("fully_shipped", Type::Bool).per_line(LEFT),
+    Field::of("fully_refunded", Type::Bool).per_line(LEFT),
+    Field::of("fully_canceled", Type::Bool).per_line(LEFT),
+    Field::of("fully_paid", Type::Bool).whole(Amount::steps(8)),
+    Field::of("overpaid", Type::Bool),
+    Field::of("units_ordered", Type::Double).per_line(LEFT),
+    Field::of("units_invoiced", Type::Double).per_line(LEFT),
+    Field::of("units_shipped", Type::Double).per_line(LEFT),
+    Field::of("units_refunded", Type::Double).per_line(LEFT),
+    Field::of("units_canceled", Type::Double).per_line(LEFT),
+    Field::of("units_returned", Type::Double).per_line(LEFT),
+    Field::of("units_open", Type::Double).per_line(LEFT),
+    Field::of("is_virtual", Type::Bool).per_line(LEFT),
 ];
 
-/// The fields of a line.
 pub(super) const LINE: &[Field] = &[
     Field::text("id", ID),
     Field::text("sku", 128),
     Field::text("name", 256),
-    Field::of("quantity_ordered", Kind::Double),
-    Field::of("quantity_invoiced", Kind::Double),
-    Field::of("quantity_shipped", Kind::Double),
-    Field::of("quantity_refunded", Kind::Double),
-    Field::of("quantity_canceled", Kind::Double),
-    Field::of("quantity_returned", Kind::Double),
-    Field::of("total", Kind::Int),
-    Field::of("is_virtual", Kind::Bool),
-    Field::of(QUANTITY_MOVING, Kind::Double),
+    Field::of("quantity_ordered", Type::Double),
+    Field::of("quantity_invoiced", Type::Double),
+    Field::of("quantity_shipped", Type::Double),
+    Field::of("quantity_refunded", Type::Double),
+    Field::of("quantity_canceled", Type::Double),
+    Field::of("quantity_returned", Type::Double),
+    Field::of("total", Type::Int),
+    Field::of("is_virtual", Type::Bool),
+    Field::of(QUANTITY_MOVING, Type::Double),
 ];
+
+pub(crate) const LINE_FIELDS: usize = LINE.len();
 
 /// The field of a line that tells what an operation moves of it. It is found for all lines at
 /// once, which is work for each.
-pub(super) const QUANTITY_MOVING: &str = "quantity_moving";
+pub(crate) const QUANTITY_MOVING: &str = "quantity_moving";
 pub(super) const MOVING: Amount = Amount::steps(8);
 
-/// The fields of `order.customer`.
 pub(super) const CUSTOMER: &[Field] = &[
     Field::text("id", 128),
     Field::text("email", 320),
     Field::text("name", 256),
-    Field::of("guest", Kind::Bool),
+    Field::of("guest", Type::Bool),
 ];
 
-/// The fields of a hold.
 pub(super) const HOLD: &[Field] = &[
     Field::text("id", ID),
     Field::text("reason", 512),
-    Field::of("place_time", Kind::Instant),
+    Field::of("place_time", Type::Instant),
 ];
 
-/// The fields of `actor`.
 pub(super) const ACTOR: &[Field] = &[
     Field::text("kind", CODE),
     Field::text("id", 128),
@@ -282,33 +256,32 @@ pub(super) const ACTOR: &[Field] = &[
     Field::shaped("roles", list(Length::Roles, ROLE)).each(Length::Roles, ENTRY_BINDING),
 ];
 
-/// The fields of `request`.
 pub(super) const REQUEST: &[Field] = &[
     Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
     Field::shaped("metadata", texts(Length::Metadata)),
     Field::text("operation", CODE),
-    Field::of("amount", Kind::Int),
-    Field::of("reverse", Kind::Bool),
+    Field::of("amount", Type::Int),
+    Field::of("reverse", Type::Bool),
 ];
 
 /// The fields of `entry`, of which only conditions and templates may speak.
 pub(super) const ENTRY: &[Field] = &[
-    Field::of("sequence", Kind::Int),
+    Field::of("sequence", Type::Int),
     Field::text("kind", CODE),
     Field::text("from_state", CODE),
     Field::text("from_status", CODE),
     Field::text("to_state", CODE),
     Field::text("to_status", CODE),
-    Field::of("status_changed", Kind::Bool),
+    Field::of("status_changed", Type::Bool),
     Field::text("transition", CODE),
     Field::text("operation", CODE),
-    Field::of("amount", Kind::Int),
+    Field::of("amount", Type::Int),
     Field::shaped("comment", Shape::text(Amount::of(Length::EntryComment))),
-    Field::of("notify_customer", Kind::Bool),
-    Field::of("visible_to_customer", Kind::Bool),
+    Field::of("notify_customer", Type::Bool),
+    Field::of("visible_to_customer", Type::Bool),
     Field::shaped("metadata", texts(Length::EntryMetadata)),
-    Field::of("caused_by", Kind::Int),
-    Field::of("create_time", Kind::Instant),
+    Field::of("caused_by", Type::Int),
+    Field::of("create_time", Type::Instant),
 ];
 
 /// The operators and functions, as CEL names them inside.

@@ -4,13 +4,13 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, SelectExpr};
 
 use super::{
-    GuardError,
     check::{ORDER_ALONE, Scope, Uses, insert, known},
     cost::{Amount, Formula, STEPS_MAX},
+    error::GuardError,
     operators,
     vocabulary::{
-        self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, Kind, MOVING, ORDER, QUANTITY_MOVING,
-        REQUEST, Shape,
+        self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, MOVING, ORDER, QUANTITY_MOVING,
+        REQUEST, Shape, Type,
     },
 };
 use crate::value::nearest;
@@ -25,13 +25,13 @@ const TURN: Amount = Amount::steps(3);
 /// The copies that `filter` makes of a line.
 const APPEND: Amount = Amount::steps(2);
 
-/// What is known of an expression without evaluating it.
+/// The properties of an expression that are known without evaluating it.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct Properties {
     pub(super) uses: Uses,
     pub(super) cost: Formula,
     /// The kind of what it comes to, as far as that is known.
-    pub(super) kind: Kind,
+    pub(super) kind: Type,
 }
 
 /// Reads an expression.
@@ -39,7 +39,7 @@ pub(super) struct Reading {
 /// # Errors
 /// Returns [`GuardError`] for one that names what does not exist, does what guards may not
 /// do, or takes too long on the largest order.
-pub(super) fn read(expression: &cel::IdedExpr, scope: Scope) -> Result<Reading, GuardError> {
+pub(super) fn read(expression: &cel::IdedExpr, scope: Scope) -> Result<Properties, GuardError> {
     let mut walk = Walk {
         uses: Uses::default(),
         scope,
@@ -48,15 +48,15 @@ pub(super) fn read(expression: &cel::IdedExpr, scope: Scope) -> Result<Reading, 
         depth: 0,
     };
     let shape = walk.expr(&expression.expr)?;
-    let reading = walk.finish(shape.kind);
-    let cost = reading.cost.steps_at_most();
+    let properties = walk.finish(shape.kind);
+    let cost = properties.cost.steps_at_most();
     if cost > STEPS_MAX {
         return Err(GuardError::TooCostly {
             cost,
             max: STEPS_MAX,
         });
     }
-    Ok(reading)
+    Ok(properties)
 }
 
 struct Walk<'e> {
@@ -68,7 +68,7 @@ struct Walk<'e> {
     depth: usize,
 }
 
-/// What a comprehension binds in each turn.
+/// The variable of a comprehension, bound in each turn.
 struct Turn<'e> {
     line: &'e str,
     result: &'e str,
@@ -77,7 +77,7 @@ struct Turn<'e> {
 
 impl<'e> Walk<'e> {
     /// Adds the work of binding what is named, now that it is known.
-    fn finish(mut self, kind: Kind) -> Reading {
+    fn finish(mut self, kind: Type) -> Properties {
         self.spend(Amount::steps(8));
         let facts = [
             (ORDER, &self.uses.order),
@@ -100,7 +100,7 @@ impl<'e> Walk<'e> {
         if self.uses.line.contains(QUANTITY_MOVING) {
             cost.per_line = cost.per_line + MOVING;
         }
-        Reading {
+        Properties {
             uses: self.uses,
             cost,
             kind,
@@ -138,11 +138,11 @@ impl<'e> Walk<'e> {
         shape
     }
 
-    /// What the surrounding comprehension binds to a name.
+    /// The variable that the surrounding comprehension binds to a name.
     fn local(&self, name: &str) -> Option<Shape> {
         let turn = self.turn.as_ref()?;
         if turn.line == name {
-            return Some(Shape::of(Kind::Line));
+            return Some(Shape::of(Type::Line));
         }
         (turn.result == name).then_some(turn.result_is)
     }
@@ -152,7 +152,7 @@ impl<'e> Walk<'e> {
             return Ok(local);
         }
         self.uses.variable(name, self.scope)?;
-        Ok(Shape::of(Kind::Instant))
+        Ok(Shape::of(Type::Instant))
     }
 
     fn select(&mut self, select: &'e SelectExpr) -> Result<Shape, GuardError> {
@@ -170,13 +170,12 @@ impl<'e> Walk<'e> {
             }
         };
         Ok(if select.test {
-            Shape::of(Kind::Bool)
+            Shape::of(Type::Bool)
         } else {
             selected
         })
     }
 
-    /// A field of a variable.
     fn fact(&mut self, name: &str, field: &str) -> Result<Shape, GuardError> {
         let uses = &mut self.uses;
         match name {
@@ -197,18 +196,17 @@ impl<'e> Walk<'e> {
         .map(|field| field.shape)
     }
 
-    /// A field of a value.
     fn part(&mut self, of: Shape, field: &str) -> Result<Shape, GuardError> {
         match of.kind {
-            Kind::Line if field == QUANTITY_MOVING && self.scope == Scope::OrderAlone => {
+            Type::Line if field == QUANTITY_MOVING && self.scope == Scope::OrderAlone => {
                 Err(ORDER_ALONE)
             }
-            Kind::Line => {
+            Type::Line => {
                 insert(&mut self.uses.line, vocabulary::LINE, field, "line").map(|f| f.shape)
             }
-            Kind::Customer => known(CUSTOMER, field, "order.customer").map(|f| f.shape),
-            Kind::Hold => known(HOLD, field, "hold").map(|f| f.shape),
-            Kind::Texts => Ok(Shape::text(of.bytes)),
+            Type::Customer => known(CUSTOMER, field, "order.customer").map(|f| f.shape),
+            Type::Hold => known(HOLD, field, "hold").map(|f| f.shape),
+            Type::Texts => Ok(Shape::text(of.bytes)),
             _ => Err(GuardError::Unknown {
                 name: format!("field {field} of what is no map"),
                 meant: None,
@@ -233,7 +231,7 @@ impl<'e> Walk<'e> {
         // `line['sku']` is `line.sku`.
         if let ("_[_]", [of, _], [_, key]) = (name, operands.as_slice(), call.args.as_slice())
             && let Expr::Literal(LiteralValue::String(field)) = &key.expr
-            && matches!(of.kind, Kind::Line | Kind::Customer | Kind::Hold)
+            && matches!(of.kind, Type::Line | Type::Customer | Type::Hold)
         {
             return self.part(*of, field.inner());
         }
@@ -264,7 +262,7 @@ impl<'e> Walk<'e> {
         Ok(Shape {
             bytes,
             entries: Amount::bytes(entries),
-            ..Shape::of(Kind::Scalars)
+            ..Shape::of(Type::Scalars)
         })
     }
 
@@ -282,7 +280,7 @@ impl<'e> Walk<'e> {
         self.expr(&comprehension.iter_range.expr)?;
         let is_filter = matches!(comprehension.accu_init.expr, Expr::List(_));
         let result_is = if is_filter {
-            Shape::of(Kind::Lines)
+            Shape::of(Type::Lines)
         } else {
             self.expr(&comprehension.accu_init.expr)?
         };
@@ -342,17 +340,16 @@ fn named(functions: &'static [&'static str]) -> impl Iterator<Item = &'static st
     functions.iter().copied().filter(is_name)
 }
 
-/// The kind of a literal.
 fn constant(literal: &LiteralValue) -> Shape {
     match literal {
-        LiteralValue::Boolean(_) => Shape::of(Kind::Bool),
-        LiteralValue::Double(_) => Shape::of(Kind::Double),
-        LiteralValue::Int(_) => Shape::of(Kind::Int),
-        LiteralValue::UInt(_) => Shape::of(Kind::Uint),
-        LiteralValue::Null => Shape::of(Kind::Null),
+        LiteralValue::Boolean(_) => Shape::of(Type::Bool),
+        LiteralValue::Double(_) => Shape::of(Type::Double),
+        LiteralValue::Int(_) => Shape::of(Type::Int),
+        LiteralValue::UInt(_) => Shape::of(Type::Uint),
+        LiteralValue::Null => Shape::of(Type::Null),
         LiteralValue::String(text) => Shape::text(Amount::bytes(length(text.inner()))),
         LiteralValue::Bytes(bytes) => Shape {
-            kind: Kind::Bytes,
+            kind: Type::Bytes,
             ..Shape::text(Amount::bytes(
                 u64::try_from(bytes.inner().len()).unwrap_or(u64::MAX),
             ))

@@ -1,31 +1,30 @@
-//! What a caller asks for: a new order, or an action on an existing one.
+//! Commands of callers: a new order, or an action on an existing one.
 
 use std::collections::BTreeMap;
 
-use super::{Customer, NewLine, Rejection, Stated};
+use super::{Customer, LineQuantity, NewLine, Rejection, Stated};
 use crate::{
     actor::Actor,
     value::{
-        Attributes, Comment, Currency, HoldId, LineId, Metadata, Money, OperationCode, OrderId,
-        Quantity, Reason, RequestId, StateCode, StatusCode, StoreView, Text, Timestamp,
-        TransitionCode, WorkflowCode,
+        Attributes, Comment, Currency, HoldId, Metadata, Money, OperationCode, OrderId, Reason,
+        RequestId, StateCode, StatusCode, StoreView, Text, Timestamp, TransitionCode, WorkflowCode,
     },
 };
 
-/// What every command carries besides its action; it goes into the entry.
+/// The part that all commands have besides their action; it goes into the entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     /// Who asks.
     pub actor: Actor,
-    /// What the caller says about it; empty for nothing.
+    /// The comment of the caller; may be empty.
     pub comment: Comment,
     /// Whether the customer shall be told.
     pub notify_customer: bool,
     /// Whether the customer may read the entry.
     pub visible_to_customer: bool,
-    /// What the caller notes on the entry.
+    /// The notes of the caller on the entry.
     pub metadata: Metadata,
-    /// What makes a repeated call recognisable.
+    /// The idempotency key; none for a call that has none.
     pub request_id: Option<RequestId>,
 }
 
@@ -40,17 +39,17 @@ pub struct NewOrder {
     pub state: Option<StateCode>,
     /// The status it starts in; none for the default of the state.
     pub status: Option<StatusCode>,
-    /// What was ordered; at most 500 lines with ids of their own.
+    /// The lines, at most 500, with ids of their own.
     pub lines: Vec<NewLine>,
     /// The currency of its amounts.
     pub currency: Option<Currency>,
-    /// What it costs.
+    /// The amount that it costs.
     pub grand_total: Money,
     /// Where it was placed.
     pub store_view: Option<StoreView>,
     /// Who placed it.
     pub customer: Customer,
-    /// What the shop notes on it.
+    /// The notes of the shop on it.
     pub attributes: Attributes,
     /// A version that the caller expects, which an order that is not there yet cannot have.
     pub expected_version: Option<i64>,
@@ -75,15 +74,15 @@ impl NewOrder {
 /// Something that shall be done with an existing order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// What goes into the entry.
+    /// The part that goes into the entry.
     pub context: Context,
     /// The version that the caller has seen; none for any.
     pub expected_version: Option<i64>,
-    /// What shall be done.
+    /// The action.
     pub action: Action,
 }
 
-/// What shall be done with an existing order.
+/// An action on an existing order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Go a declared way.
@@ -143,18 +142,6 @@ pub enum OperationLines {
     AmountOnly,
 }
 
-/// A quantity of a line.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct LineQuantity {
-    /// The line.
-    pub line_id: LineId,
-    /// How much of it.
-    pub quantity: Quantity,
-    /// How much of that had been shipped and came back; only of refunds.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
-    pub returned: Quantity,
-}
-
 /// Where a transition shall lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -175,7 +162,7 @@ pub enum Target {
     KeepStatus(StateCode),
 }
 
-/// What shall change of an order; parts that are none stay.
+/// Changes of an order; parts that are none stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patch {
     /// The attributes.
@@ -190,7 +177,7 @@ pub struct Patch {
     /// The grand total. Where it is not as it stands, only if the state allows the operation
     /// `edit`.
     pub grand_total: Option<Money>,
-    /// What is stated of fields that no update changes; none for nothing.
+    /// The values that are stated of fields that no update changes; none for nothing.
     pub stated: Option<Box<Stated>>,
 }
 
@@ -203,7 +190,7 @@ pub enum AttributesPatch {
     Merge(BTreeMap<String, Option<String>>),
 }
 
-/// What shall change of the customer; parts that are none stay.
+/// Changes of the customer; parts that are none stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// The id.

@@ -1,25 +1,37 @@
-//! Refunds without lines. One gives back an overpayment first, and what exceeds that makes the
-//! order cost less; a reversal has to know again which was which.
+//! Data for reversals of steps that were taken. A refund without lines gives back an
+//! overpayment first, and what exceeds that makes the order cost less: later, that has to be known
+//! again. So has an amount that does not follow from the totals.
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Money;
+use super::LineQuantity;
+use crate::{value::Money, workflow::Effect};
 
 /// The most parts that are kept; those beyond count as credited.
 const PARTS_MAX: usize = 16;
 
-/// What refunds without lines gave back, newest last, from the first overpayment on that was
+/// The refunds without lines, newest last, from the first overpayment on that was
 /// given back; empty for most orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Credits(Vec<Part>);
+pub struct Credits(Vec<CreditPart>);
 
 /// Money that refunds gave back in a row for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Part {
+struct CreditPart {
     amount: Money,
     /// Whether it is owed no more; else it was overpaid.
     credited: bool,
+}
+
+/// A step whose amount is not what taking it back would be reckoned to give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreckoned {
+    pub(crate) effect: Effect,
+    /// The quantities that it moved; empty for an order without lines as one whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lines: Vec<LineQuantity>,
+    pub(crate) amount: Money,
 }
 
 impl Credits {
@@ -29,7 +41,7 @@ impl Credits {
     }
 
     /// Notes a refund: what of it had been overpaid, and what is owed no more.
-    pub(super) fn add(&mut self, overpaid: Money, credited: Money) {
+    pub(crate) fn add(&mut self, overpaid: Money, credited: Money) {
         self.push(overpaid, false);
         // Before any overpayment was given back, all is credited anyway.
         if !self.is_empty() {
@@ -38,7 +50,7 @@ impl Credits {
     }
 
     /// Takes the newest refunds back, up to this amount.
-    pub(super) fn take_back(&mut self, amount: Money) {
+    pub(crate) fn take_back(&mut self, amount: Money) {
         let mut rest = amount;
         while let Some(mut part) = self.0.pop() {
             if part.amount > rest {
@@ -51,7 +63,7 @@ impl Credits {
     }
 
     /// How much would be owed again if the newest refunds were taken back, up to this amount.
-    pub(super) fn credited(&self, amount: Money) -> Money {
+    pub(crate) fn credited(&self, amount: Money) -> Money {
         let mut rest = amount;
         let mut credited = Money::ZERO;
         for part in self.0.iter().rev() {
@@ -70,7 +82,7 @@ impl Credits {
         }
         match self.0.last_mut().filter(|last| last.credited == credited) {
             Some(last) => last.amount = last.amount.plus(amount),
-            None => self.0.push(Part { amount, credited }),
+            None => self.0.push(CreditPart { amount, credited }),
         }
         if self.0.len() > PARTS_MAX {
             self.0.remove(0);

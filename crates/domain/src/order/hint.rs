@@ -1,18 +1,11 @@
-//! Where a caller should have gone instead: a clause behind the refusal of a name that is something else, or of a target
-//! that no call reaches.
+//! Where a caller should have gone instead: a clause behind the refusal of a name that is something
+//! else, or of a target that no call reaches.
 
 use std::fmt::Display;
 
-use super::{Action, NewOrder, Rejection, Standing, Target, draft::Draft, transition::leaves};
-use crate::{
-    value::{OperationCode, StateCode, StatusCode, TransitionCode, nearest},
-    workflow::{Category, Transition, Trigger, Workflow},
-};
+use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
 
-/// How many codes a clause lists.
 const LISTED_MAX: usize = 8;
-/// How much of a guard a clause shows, in characters.
-const GUARD_CHARACTERS_MAX: usize = 100;
 
 /// Where a caller should have gone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +51,7 @@ pub enum Hint {
     /// Another code is nearly the same.
     #[error("did you mean {0}?")]
     Nearest(String),
-    /// What can be recorded, the nearest code first.
+    /// The operations that can be recorded, the nearest code first.
     #[error("the operations are {}", some(.0))]
     Operations(Vec<OperationCode>),
     /// The status belongs to these states.
@@ -94,244 +87,16 @@ pub enum When {
     Due,
 }
 
-/// Adds to the refusal of a new order where its caller should have gone.
-pub(super) fn at_start(workflow: &Workflow, new: &NewOrder, rejection: Rejection) -> Rejection {
-    let hint = match &rejection {
-        Rejection::StatusNotInState { status, .. } if new.state.is_none() => {
-            belongs_to(workflow, status).map(Hint::NoState)
-        }
-        rejection => of_name(workflow, rejection, Fields::default()),
-    };
-    rejection.hinting(hint)
-}
-
-/// Adds to the refusal of a step where its caller should have gone.
-pub(super) fn on_step(draft: &Draft<'_>, action: &Action, rejection: Rejection) -> Rejection {
-    let hint = match (&rejection, action) {
-        (Rejection::TransitionNotAllowed { .. }, Action::Transition(target)) => {
-            of_target(draft.workflow(), &draft.order.standing, target)
-        }
-        (
-            rejection,
-            Action::Comment {
-                status: Some(status),
-            },
-        ) => of_comment(draft.workflow(), status, rejection),
-        (rejection, Action::Transition(_)) => of_name(draft.workflow(), rejection, TARGET),
-        (rejection, _) => of_name(draft.workflow(), rejection, Fields::default()),
-    };
-    rejection.hinting(hint)
-}
-
-/// The fields that take states and statuses; none where the caller is not told.
-#[derive(Debug, Clone, Copy, Default)]
-struct Fields {
-    state: Option<&'static str>,
-    status: Option<&'static str>,
-}
-
-/// The fields of a step to a target.
-const TARGET: Fields = Fields {
-    state: Some("to.state"),
-    status: Some("to_status"),
-};
-
-/// What is to be said about a name that is not there, or not where it was looked for.
-fn of_name(workflow: &Workflow, rejection: &Rejection, fields: Fields) -> Option<Hint> {
-    match rejection {
-        Rejection::TransitionNotFound { transition } => {
-            no_transition(workflow, transition.as_str(), fields)
-        }
-        Rejection::OperationNotFound { operation } => no_operation(workflow, operation.as_str()),
-        Rejection::StateNotFound { state } => {
-            let states = workflow.states.iter().map(|state| state.code.as_str());
-            status(workflow, state.as_str(), fields.status).or_else(|| near(state.as_str(), states))
-        }
-        Rejection::StatusNotFound { status } => {
-            let statuses = workflow.statuses.iter().map(|status| status.code.as_str());
-            state(workflow, status.as_str(), fields.state)
-                .or_else(|| near(status.as_str(), statuses))
-        }
-        Rejection::StatusNotInState { status, .. } => {
-            belongs_to(workflow, status).map(Hint::BelongsTo)
-        }
-        // Others say themselves what stands in the way.
-        _ => None,
-    }
-}
-
-fn no_transition(workflow: &Workflow, code: &str, fields: Fields) -> Option<Hint> {
-    let mut operations = workflow.operations.iter();
-    let operation = operations.find(|operation| operation.code.as_str() == code);
-    let transitions = workflow.transitions.iter();
-    let transitions = transitions.map(|transition| transition.code.as_str());
-    hold(workflow, code)
-        .or_else(|| operation.map(|operation| Hint::Operation(operation.code.clone())))
-        .or_else(|| state(workflow, code, fields.state))
-        .or_else(|| status(workflow, code, fields.status))
-        .or_else(|| near(code, transitions))
-}
-
-fn no_operation(workflow: &Workflow, code: &str) -> Option<Hint> {
-    let mut transitions = workflow.transitions.iter();
-    let transition = transitions.find(|transition| transition.code.as_str() == code);
-    let operations = workflow.operations.iter();
-    let mut codes: Vec<_> = operations.map(|operation| operation.code.clone()).collect();
-    let near = nearest(code, codes.iter().map(OperationCode::as_str)).map(str::to_owned);
-    // The order of the others stays.
-    codes.sort_by_key(|code| Some(code.as_str()) != near.as_deref());
-    hold(workflow, code)
-        .or_else(|| transition.map(is_transition))
-        .or_else(|| (!codes.is_empty()).then_some(Hint::Operations(codes)))
-}
-
-fn is_transition(transition: &Transition) -> Hint {
-    let code = transition.code.clone();
-    match when(transition) {
-        None => Hint::Transition(code),
-        Some(when) => Hint::TakenWhen {
-            transition: code,
-            when,
-        },
-    }
-}
-
-/// What is to be said about a status that a comment may not set.
-fn of_comment(workflow: &Workflow, status: &StatusCode, rejection: &Rejection) -> Option<Hint> {
-    match rejection {
-        Rejection::StatusNotInState { .. } | Rejection::CommentStatusNever { .. }
-            if is_for_holds(workflow, None, Some(status)) =>
-        {
-            Some(Hint::Hold)
-        }
-        Rejection::StatusNotInState { .. } => {
-            belongs_to(workflow, status).map(Hint::CommentElsewhere)
-        }
-        rejection => of_name(workflow, rejection, Fields::default()),
-    }
-}
-
-/// What is meant by words that other systems have for holds.
-fn hold(workflow: &Workflow, code: &str) -> Option<Hint> {
-    workflow.held_state()?;
-    match code {
-        "hold" | "on_hold" => Some(Hint::Hold),
-        "release" | "unhold" => Some(Hint::Release),
-        _ => None,
-    }
-}
-
-fn state(workflow: &Workflow, code: &str, field: Option<&'static str>) -> Option<Hint> {
-    let mut states = workflow.states.iter();
-    let state = states.find(|state| state.code.as_str() == code)?;
-    let state = state.code.clone();
-    Some(Hint::State { state, field })
-}
-
-fn status(workflow: &Workflow, code: &str, field: Option<&'static str>) -> Option<Hint> {
-    let mut statuses = workflow.statuses.iter();
-    let status = statuses.find(|status| status.code.as_str() == code)?;
-    Some(Hint::Status {
-        status: status.code.clone(),
-        states: workflow.states_of(&status.code).cloned().collect(),
-        field,
-    })
-}
-
-fn near<'a>(code: &str, codes: impl Iterator<Item = &'a str>) -> Option<Hint> {
-    nearest(code, codes).map(|code| Hint::Nearest(code.to_owned()))
-}
-
-fn belongs_to(workflow: &Workflow, status: &StatusCode) -> Option<Vec<StateCode>> {
-    let owners: Vec<_> = workflow.states_of(status).cloned().collect();
-    (!owners.is_empty()).then_some(owners)
-}
-
-/// What is to be said about a target that no call reaches from here.
-fn of_target(workflow: &Workflow, from: &Standing, target: &Target) -> Option<Hint> {
-    let (state, status) = match target {
-        Target::Transition { .. } => return None,
-        Target::Status(status) => (None, Some(status)),
-        Target::State(state) => (Some(state), None),
-        Target::Standing(state, status) => (Some(state), Some(status)),
-        Target::KeepStatus(state) => (Some(state), Some(&from.status)),
-    };
-    if is_for_holds(workflow, state, status) {
-        return Some(Hint::Hold);
-    }
-    let leads = |transition: &&Transition| {
-        let default = || workflow.default_status(&transition.to_state);
-        let lands = transition.to_status.as_ref().or_else(default);
-        let stays = transition.to_state == from.state && lands == Some(&from.status);
-        let fits = state.is_none_or(|state| transition.to_state == *state)
-            && status.is_none_or(|status| lands == Some(status));
-        fits && !stays && leaves(transition, from)
-    };
-    workflow.transitions.iter().filter(leads).find_map(no_call)
-}
-
-/// Whether only a hold leads to the target.
-fn is_for_holds(
-    workflow: &Workflow,
-    state: Option<&StateCode>,
-    status: Option<&StatusCode>,
-) -> bool {
-    let is_held = |code: &StateCode| {
-        workflow
-            .state(code)
-            .is_some_and(|state| state.category == Category::Held)
-    };
-    match (state, status) {
-        (Some(state), _) => is_held(state),
-        (None, Some(status)) => {
-            let mut owners = workflow.states_of(status).peekable();
-            owners.peek().is_some() && owners.all(is_held)
-        }
-        (None, None) => false,
-    }
-}
-
-fn no_call(transition: &Transition) -> Option<Hint> {
-    Some(Hint::NoCall {
-        when: when(transition)?,
-        transition: transition.code.clone(),
-    })
-}
-
-/// When a transition is taken that no call takes; none for those that calls take.
-fn when(transition: &Transition) -> Option<When> {
-    Some(match &transition.trigger {
-        Trigger::Manual => return None,
-        Trigger::OnOperations(operations) => When::Recorded(operations.clone()),
-        Trigger::Automatic => When::Holds(match &transition.guard {
-            Some(guard) => cut(&guard.to_string()),
-            None => String::new(),
-        }),
-        Trigger::After(_) | Trigger::At(_) => When::Due,
-    })
-}
-
 /// When an operation is recorded that takes a transition.
-pub(super) fn when_recorded(operations: &[OperationCode]) -> String {
+pub(crate) fn when_recorded(operations: &[OperationCode]) -> String {
     match operations {
         [one] => format!("when {one} is recorded"),
         several => format!("when one of {} is recorded", some(several)),
     }
 }
 
-/// What to do with a code that was given as something else.
 fn given_as(field: Option<&str>) -> String {
     field.map_or_else(String::new, |field| format!(": give it as `{field}`"))
-}
-
-/// The beginning of a guard, on one line.
-fn cut(guard: &str) -> String {
-    let mut characters = guard.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut text: String = characters.by_ref().take(GUARD_CHARACTERS_MAX).collect();
-    if characters.next().is_some() {
-        text.push_str("...");
-    }
-    text
 }
 
 fn as_soon_as(guard: &str) -> String {
@@ -350,12 +115,8 @@ fn of(states: &[StateCode]) -> String {
 
 /// A list of codes, as many as a clause has room for.
 fn some<T: Display>(codes: &[T]) -> String {
-    let listed: Vec<String> = codes
-        .iter()
-        .take(LISTED_MAX)
-        .map(ToString::to_string)
-        .collect();
-    let mut text = listed.join(", ");
+    let listed = codes.iter().take(LISTED_MAX).map(ToString::to_string);
+    let mut text = listed.collect::<Vec<_>>().join(", ");
     if codes.len() > LISTED_MAX {
         text.push_str(", ...");
     }

@@ -1,4 +1,4 @@
-//! A hold: why an order may not move.
+//! A hold: why an order may not move, and what it means for the time that the order waits.
 
 use std::fmt;
 
@@ -31,19 +31,21 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusCode>,
     /// Whether the customer may read that time has released it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub visible_to_customer: bool,
     /// Whether its release by time asks to tell the customer.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub notify_customer: bool,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
-fn is_false(flag: &bool) -> bool {
-    !flag
+/// How long an order has waited in its status, where a hold came between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// As if it had entered its status at this instant.
+    Since(Timestamp),
+    /// The order is on hold; it had waited for so many microseconds.
+    Paused(i64),
 }
 
 /// Why it was placed, which hold it is, and by whom.

@@ -20,30 +20,30 @@ pub struct Line {
     /// The stock keeping unit.
     #[serde(default, skip_serializing_if = "Sku::is_empty")]
     pub sku: Sku,
-    /// What it is called.
+    /// Its name.
     #[serde(default, skip_serializing_if = "ProductName::is_empty")]
     pub name: ProductName,
     /// How much was ordered; more than zero.
     pub ordered: Quantity,
     /// How much was invoiced.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub invoiced: Quantity,
     /// How much was shipped.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub shipped: Quantity,
     /// How much was refunded.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub refunded: Quantity,
     /// How much was cancelled.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub canceled: Quantity,
     /// How much was shipped and came back.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub returned: Quantity,
     /// Whether it is never shipped.
     #[serde(default)]
     pub is_virtual: bool,
-    /// What all of it costs; none where that is not known.
+    /// The cost of all of it; none where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Money>,
 }
@@ -55,15 +55,27 @@ pub struct NewLine {
     pub id: LineId,
     /// The stock keeping unit.
     pub sku: Sku,
-    /// What it is called.
+    /// Its name.
     pub name: ProductName,
     /// How much was ordered; more than zero.
     pub ordered: Quantity,
     /// Whether it is never shipped.
     pub is_virtual: bool,
-    /// What all of it costs; none where that is not known. Those of all lines together are at
+    /// The cost of all of it; none where that is not known. Those of all lines together are at
     /// most the grand total of the order.
     pub total: Option<Money>,
+}
+
+/// A quantity of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineQuantity {
+    /// The line.
+    pub line_id: LineId,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// How much of that had been shipped and came back; only of refunds.
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
+    pub returned: Quantity,
 }
 
 impl Line {
@@ -103,7 +115,7 @@ impl Line {
     }
 
     /// Takes over what operations have moved.
-    pub(super) fn set_moved(&mut self, units: &Units) {
+    pub(crate) fn set_moved(&mut self, units: &Units) {
         self.invoiced = units.invoiced;
         self.shipped = units.shipped;
         self.refunded = units.refunded;

@@ -1,165 +1,32 @@
-//! An order: where it stands, what it consists of, and how a command moves it.
+//! An order: what it consists of, what callers may ask of it, and why that is refused.
 //!
-//! [`decide`] and [`create`] turn commands into entries, [`evolve`] applies
-//! entries; replaying all entries of an order gives the order.
+//! It is changed by entries of its history ([`crate::history::evolve()`]) alone; which entries a
+//! command leads to is decided in [`crate::judge`].
 
-mod action;
-#[cfg(test)]
-mod action_tests;
-#[cfg(test)]
-mod answer_tests;
-mod available;
-mod balance;
-mod cascade;
 mod command;
-mod comment;
 mod credit;
-mod customer;
-#[cfg(test)]
-mod date_tests;
-mod decide;
-mod draft;
-mod evolve;
-#[cfg(test)]
-mod guard_tests;
+mod entity;
 mod hint;
-#[cfg(test)]
-mod hint_tests;
 mod hold;
-mod holding;
-#[cfg(test)]
-mod inside_tests;
 mod line;
-mod moment;
-#[cfg(test)]
-mod money_tests;
-mod operation;
 mod progress;
 mod rejection;
-#[cfg(test)]
-mod reversal_tests;
-mod rights;
-#[cfg(test)]
-mod rights_tests;
 mod shares;
-#[cfg(test)]
-mod stage;
-mod standing;
 mod stated;
-mod target;
-#[cfg(test)]
-mod tests;
-mod timer;
-#[cfg(test)]
-pub(crate) mod told;
-mod transition;
-mod trial;
 mod units;
-mod update;
-#[cfg(test)]
-mod way_tests;
 
-pub use available::{available, available_within, comment_statuses_within, settles_by};
 pub use command::{
-    Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,
-    OperationLines, Patch, Target,
+    Action, AttributesPatch, Command, Context, CustomerPatch, NewOrder, OperationLines, Patch,
+    Target,
 };
-pub use credit::Credits;
-pub use customer::Customer;
-pub use decide::{create, create_within, decide, decide_within};
-pub use evolve::{evolve, replay};
+pub use credit::{Credits, Unreckoned};
+pub use entity::{Customer, Order, wait_start};
+pub(crate) use hint::when_recorded;
 pub use hint::{Hint, When};
-pub use hold::Hold;
-pub use line::{Line, NewLine};
-pub use moment::Moment;
+pub use hold::{Hold, Wait};
+pub use line::{Line, LineQuantity, NewLine};
 pub use progress::Progress;
 pub use rejection::{Guarded, NotHere, Rejection};
-pub use shares::Unreckoned;
-pub use standing::Standing;
+pub(crate) use shares::{given_back, reckoned};
 pub use stated::{Fixed, FixedField, Stated, StatedLine};
-pub use timer::{Wait, wait_start};
-pub(crate) use timer::{due_times, due_transitions};
-pub use trial::{Trial, try_action};
 pub use units::{Counting, Refundable, Units};
-
-use serde::{Deserialize, Serialize};
-
-use crate::value::{Attributes, Currency, Money, OrderId, StoreView, Timestamp, WorkflowCode};
-
-/// The most lines an order may have.
-pub const LINES_MAX: usize = 500;
-/// The most holds that may stand on an order at once.
-pub const HOLDS_MAX: usize = 16;
-
-/// An order as it stands after its last entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// The workflow that it obeys.
-    pub workflow: WorkflowCode,
-    /// Its id within the workflow.
-    pub id: OrderId,
-    /// Its state and status.
-    pub standing: Standing,
-    /// The sequence of its last entry.
-    pub version: i64,
-    /// What was ordered, 0 to 500 lines.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lines: Vec<Line>,
-    /// Of an order without lines, how far it has come as one whole; none for nowhere yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<Units>,
-    /// The currency of all its amounts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub currency: Option<Currency>,
-    /// What it costs.
-    #[serde(default)]
-    pub grand_total: Money,
-    /// What was paid.
-    #[serde(default)]
-    pub total_paid: Money,
-    /// What was paid back.
-    #[serde(default)]
-    pub total_refunded: Money,
-    /// How much of what it costs was cancelled and is not owed.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
-    pub total_canceled: Money,
-    /// What was invoiced, as far as invoices gave amounts.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
-    pub total_invoiced: Money,
-    /// How much less is owed since refunds: all of those with lines, and of those without what
-    /// exceeded an overpayment.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
-    pub credited: Money,
-    /// What refunds without lines gave back, as far as a reversal has to know.
-    #[serde(default, skip_serializing_if = "Credits::is_empty")]
-    pub credits: Credits,
-    /// The newest step of an effect whose amount does not follow from the totals, as far as a
-    /// reversal has to know; none for most orders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unreckoned: Option<Box<Unreckoned>>,
-    /// Where it was placed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store_view: Option<StoreView>,
-    /// Who placed it.
-    #[serde(default, skip_serializing_if = "Customer::is_empty")]
-    pub customer: Customer,
-    /// What the shop notes on it.
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    pub attributes: Attributes,
-    /// The holds that stand on it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<Hold>,
-    /// Where it returns to when the last hold is released; set while it is held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub return_to: Option<Standing>,
-    /// When it was created.
-    pub create_time: Timestamp,
-    /// When its last entry was written.
-    pub update_time: Timestamp,
-    /// Since when it is in this status.
-    pub status_time: Timestamp,
-    /// How long it has waited in this status, where a hold came between; none for since
-    /// [`Self::status_time`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait: Option<Wait>,
-}

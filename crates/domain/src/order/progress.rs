@@ -43,7 +43,7 @@ impl<'a> Progress<'a> {
     }
 
     /// How much of these units an operation with this effect can still move, or take back again.
-    pub(super) fn movable(&self, units: &Units, effect: Effect, reverse: bool) -> Quantity {
+    pub(crate) fn movable(&self, units: &Units, effect: Effect, reverse: bool) -> Quantity {
         if reverse {
             units.reversible(effect, self.counting)
         } else {
@@ -53,7 +53,7 @@ impl<'a> Progress<'a> {
 
     /// How much money an operation with this effect can still move: none for any amount, which
     /// is a note.
-    pub(super) fn money_left(&self, effect: Effect) -> Option<Money> {
+    pub(crate) fn money_left(&self, effect: Effect) -> Option<Money> {
         let order = self.order;
         let uncanceled = order.grand_total.minus(order.total_canceled);
         match effect {
@@ -69,17 +69,17 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// What has yet to be paid.
+    /// The amount that has yet to be paid.
     pub fn total_due(&self) -> Money {
         self.order.total_due()
     }
 
-    /// What was paid beyond what is owed.
+    /// The amount that was paid beyond what is owed.
     pub fn total_overpaid(&self) -> Money {
         self.order.total_overpaid()
     }
 
-    /// What was paid and not paid back.
+    /// The amount that was paid and not paid back.
     pub fn total_refundable(&self) -> Money {
         self.order.total_refundable()
     }
@@ -112,7 +112,7 @@ impl<'a> Progress<'a> {
 
     /// Whether the present state lists an operation. What the held state lists is what a hold
     /// lets through.
-    pub(super) fn lists(&self, code: &OperationCode) -> bool {
+    pub(crate) fn lists(&self, code: &OperationCode) -> bool {
         self.state()
             .is_some_and(|state| state.operations.contains(code))
     }
@@ -182,14 +182,14 @@ impl<'a> Progress<'a> {
         self.workflow.state(&self.order.standing.state)
     }
 
-    pub(super) fn has_left(&self, effect: Effect) -> bool {
+    pub(crate) fn has_left(&self, effect: Effect) -> bool {
         let left = |units: Units| !units.left(effect, self.counting).is_zero();
         self.order.units().any(left)
     }
 
     /// The operation that has to come before units can be refunded: where the workflow invoices, an
     /// invoice, as long as something is left to invoice.
-    pub(super) fn awaited_invoice(&self) -> Option<OperationCode> {
+    pub(crate) fn awaited_invoice(&self) -> Option<OperationCode> {
         let mut operations = self.workflow.operations.iter();
         let invoice = operations.find(|operation| operation.effect == Effect::Invoice)?;
         self.has_left(Effect::Invoice).then(|| invoice.code.clone())

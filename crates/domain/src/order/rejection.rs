@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{FixedField, Hint, Hold, Standing};
+use super::{FixedField, Hint, Hold};
 use crate::{
     guard::EvaluationError,
     value::{
         HoldId, Invalid, LineId, Money, OperationCode, Quantity, Role, StateCode, StatusCode,
         TransitionCode, sentence,
     },
+    workflow::Standing,
 };
 
 /// How many bytes of a message tell of holds, but for the newest, which is always told.
@@ -23,7 +24,7 @@ pub enum Rejection {
     /// The caller has seen another version.
     #[error("the order is at version {current}, the call expects {expected}")]
     VersionMismatch {
-        /// What the caller expects.
+        /// The version that the caller expects.
         expected: i64,
         /// Where the order is.
         current: i64,
@@ -46,7 +47,7 @@ pub enum Rejection {
     TransitionNotHere {
         /// The transition.
         transition: TransitionCode,
-        /// What keeps it from being taken.
+        /// The reason.
         why: Box<NotHere>,
         /// Where the order stands.
         standing: Standing,
@@ -76,7 +77,7 @@ pub enum Rejection {
         of: Guarded,
         /// Its guard.
         expression: String,
-        /// What went wrong.
+        /// The error.
         source: EvaluationError,
     },
     /// The entry guard of the target state says no.
@@ -94,13 +95,13 @@ pub enum Rejection {
         state: StateCode,
         /// Its entry guard.
         expression: String,
-        /// What went wrong.
+        /// The error.
         source: EvaluationError,
     },
     /// The actor has none of the roles that a transition or an operation asks for.
     #[error("{of} needs one of the roles: {}", list(.roles))]
     RoleRequired {
-        /// What asks for them.
+        /// The part that asks for them.
         of: Guarded,
         /// The roles of which one is needed.
         roles: Vec<Role>,
@@ -188,9 +189,9 @@ pub enum Rejection {
     QuantityExceeded {
         /// The line.
         line: LineId,
-        /// What is left.
+        /// The quantity that is left.
         left: Quantity,
-        /// What was asked.
+        /// The quantity that was asked.
         asked: Quantity,
     },
     /// A line would be changed below what was already done with it.
@@ -198,15 +199,15 @@ pub enum Rejection {
     LineInUse {
         /// The line.
         line: LineId,
-        /// What was already done with it.
+        /// The quantity with which something was done already.
         done: Quantity,
     },
     /// More money was asked than is left.
     #[error("{left} are left, {asked} were asked")]
     AmountExceeded {
-        /// What is left, in minor units.
+        /// The amount that is left, in minor units.
         left: Money,
-        /// What was asked, in minor units.
+        /// The amount that was asked, in minor units.
         asked: Money,
     },
     /// A refund of which it cannot be told what it is for.
@@ -214,7 +215,7 @@ pub enum Rejection {
         "it cannot be told what is refunded; {left} can be: name lines, or give an amount with amount_only"
     )]
     RefundUnclear {
-        /// What can be refunded, in minor units.
+        /// The amount that can be refunded, in minor units.
         left: Money,
     },
     /// A refund that is not for money alone, of an order of which no unit can be refunded.
@@ -223,7 +224,7 @@ pub enum Rejection {
         no_units(.invoice.as_ref())
     )]
     NoUnitsToRefund {
-        /// What can be refunded, in minor units.
+        /// The amount that can be refunded, in minor units.
         left: Money,
         /// The operation that invoices units, where it has to come first.
         invoice: Option<OperationCode>,
@@ -291,7 +292,7 @@ pub enum Rejection {
     Field {
         /// The field, in `snake_case`.
         field: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         problem: Invalid,
     },
     /// A refusal with where the caller should have gone instead.
@@ -310,7 +311,7 @@ pub enum Rejection {
     },
 }
 
-/// What has roles and a guard of its own.
+/// A part of a workflow with roles and a guard of its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Guarded {
     /// A transition.
@@ -341,18 +342,16 @@ pub enum NotHere {
     /// No call takes it.
     #[error("is taken {setter} and not by calls")]
     SetOff {
-        /// What takes it, such as `by time`.
+        /// The trigger in words, such as `by time`.
         setter: String,
     },
 }
 
-/// The transition that was to be taken, if any.
 fn taking(transition: Option<&TransitionCode>) -> String {
     let taking = |code| format!("transition {code} is not taken: ");
-    transition.map_or_else(String::new, taking)
+    transition.map(taking).unwrap_or_default()
 }
 
-/// Why no unit can be refunded.
 fn no_units(invoice: Option<&OperationCode>) -> String {
     match invoice {
         Some(code) => {
@@ -376,7 +375,6 @@ fn taken(transitions: &[TransitionCode]) -> String {
     format!(", among them {}", codes.join(", "))
 }
 
-/// A description behind what it describes.
 fn told(description: &str) -> String {
     if description.is_empty() {
         return String::new();
@@ -396,7 +394,6 @@ fn list_of<T: std::fmt::Display>(items: &[T], separator: &str) -> String {
     texts.join(separator)
 }
 
-/// Where a transition starts.
 fn places(states: &[StateCode], statuses: &[StatusCode]) -> String {
     match (states, statuses) {
         (states, []) => list(states),
@@ -422,8 +419,14 @@ fn newest(holds: &[Hold]) -> String {
 }
 
 impl Rejection {
+    /// A field that is not of the form that `expected` names.
+    pub(crate) fn malformed(field: &'static str, expected: &'static str) -> Self {
+        let problem = Invalid::Malformed { expected };
+        Self::Field { field, problem }
+    }
+
     /// The same refusal with where the caller should have gone, if that is known.
-    pub(super) fn hinting(self, hint: Option<Hint>) -> Self {
+    pub(crate) fn hinting(self, hint: Option<Hint>) -> Self {
         match hint {
             Some(hint) => Self::Hinting {
                 rejection: Box::new(self),

@@ -1,4 +1,4 @@
-//! What units cost: the amount of a cancellation or a refund, reckoned from the totals of the
+//! The cost of units: the amount of a cancellation or a refund, reckoned from the totals of the
 //! lines that it touches.
 //!
 //! A line's share of what was cancelled or refunded of it so far is rounded once, and a step
@@ -7,30 +7,24 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Line, LineQuantity, Order};
 use crate::{
-    history::{Entry, Recorded},
     value::{LineId, Money, Quantity},
     workflow::Effect,
 };
 
-/// The note of an entry whose amount could not be reckoned: why.
-const NOT_RECKONED: &str = "waymark.not_reckoned";
-
-/// What the shares of lines come to before and after a step.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shares {
     before: Money,
     after: Money,
 }
 
-/// What a cancellation or refund of these quantities costs; taken back, what is given back.
+/// The amount of a cancellation or refund of these quantities; of its reversal, the amount given
+/// back.
 ///
 /// # Errors
 /// Returns the first line whose total is not known.
-pub(super) fn reckoned(
+pub(crate) fn reckoned(
     order: &Order,
     effect: Effect,
     moved: &[LineQuantity],
@@ -52,21 +46,9 @@ pub(super) fn reckoned(
     })
 }
 
-/// A step whose amount is not what taking it back would be reckoned to give.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unreckoned {
-    /// What it did.
-    effect: Effect,
-    /// The quantities that it moved; empty for an order without lines as one whole.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lines: Vec<LineQuantity>,
-    /// The amount that it moved.
-    amount: Money,
-}
-
-/// What a reversal of these units, or of the whole, gives back: what the newest step moved where
-/// it moved just them, else what is reckoned, of invoices all.
-pub(super) fn given_back(
+/// The amount that a reversal of these units, or of the whole, gives back: that of the newest step
+/// where it moved just them, else what is reckoned, of invoices all.
+pub(crate) fn given_back(
     order: &Order,
     effect: Effect,
     moved: &[LineQuantity],
@@ -89,34 +71,6 @@ pub(super) fn given_back(
     }
 }
 
-/// Keeps of a step that was just applied what a reversal has to know. In entries of old, amounts
-/// of units were notes.
-pub(super) fn keep(order: &mut Order, recorded: &Recorded) {
-    let effect = recorded.effect;
-    let is_kept = match effect {
-        Effect::None | Effect::Ship | Effect::Pay => return,
-        Effect::Invoice | Effect::Refund | Effect::Cancel => {
-            let has_units = recorded.whole || !recorded.lines.is_empty();
-            !recorded.reverse && has_units && recorded.counted == recorded.amount
-        }
-    };
-    if order
-        .unreckoned
-        .as_ref()
-        .is_some_and(|u| u.effect == effect)
-    {
-        order.unreckoned = None;
-    }
-    if is_kept && given_back(order, effect, &recorded.lines, recorded.whole) != recorded.amount {
-        order.unreckoned = Some(Box::new(Unreckoned {
-            effect,
-            lines: recorded.lines.clone(),
-            amount: recorded.amount,
-        }));
-    }
-}
-
-/// Whether the same is moved of the same lines.
 fn same(one: &[LineQuantity], other: &[LineQuantity]) -> bool {
     let quantities = |moved: &[LineQuantity]| -> BTreeMap<_, _> {
         let moved = moved
@@ -125,33 +79,6 @@ fn same(one: &[LineQuantity], other: &[LineQuantity]) -> bool {
         moved.collect()
     };
     one.len() == other.len() && quantities(one) == quantities(other)
-}
-
-/// Notes on an entry that is about to be written that its amount could not be reckoned.
-pub(super) fn note(order: &Order, entry: &mut Entry) {
-    let Some(recorded) = entry.detail.recorded() else {
-        return;
-    };
-    let Recorded {
-        operation: _,
-        effect,
-        lines,
-        amount,
-        reverse,
-        whole: _,
-        counted: _,
-    } = recorded;
-    let is_reckoned = match effect {
-        Effect::Refund | Effect::Cancel => true,
-        Effect::None | Effect::Invoice | Effect::Ship | Effect::Pay => false,
-    };
-    if !is_reckoned || lines.is_empty() || !amount.is_zero() || order.grand_total.is_zero() {
-        return;
-    }
-    if let Err(line) = reckoned(order, *effect, lines, *reverse) {
-        let why = format!("line {line} has no total");
-        entry.metadata.note(NOT_RECKONED, &why);
-    }
 }
 
 fn shares(
@@ -179,7 +106,7 @@ fn shares(
     Ok(shares)
 }
 
-/// What the units cost that stay cancelled when these are taken back.
+/// The cost of the units that stay cancelled when these are taken back.
 fn remaining(order: &Order, moved: &[LineQuantity]) -> Result<Money, LineId> {
     let back = moved.iter().map(|moved| (&moved.line_id, moved.quantity));
     let back: BTreeMap<_, _> = back.collect();
@@ -194,7 +121,7 @@ fn remaining(order: &Order, moved: &[LineQuantity]) -> Result<Money, LineId> {
     Ok(remaining)
 }
 
-/// What a line costs. The single line of an order costs all of it where nothing else is said.
+/// The cost of a line. The single line of an order costs all of it where nothing else is said.
 fn total(order: &Order, line: &Line) -> Result<Money, LineId> {
     let single = (order.lines.len() == 1).then_some(order.grand_total);
     line.total.or(single).ok_or_else(|| line.id.clone())

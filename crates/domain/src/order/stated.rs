@@ -1,12 +1,15 @@
-//! What an update states of fields that it cannot change. An order may be read, changed and sent
+//! Statements of an update on fields that it cannot change. An order may be read, changed and sent
 //! back: such fields are taken where they are as they stand, and refused by name where not.
 
 use std::fmt;
 
-use super::{Hold, Order, Standing};
-use crate::value::{Currency, LineId, Money, Quantity, StateCode, StatusCode, Timestamp};
+use super::{Hold, Line, Order, Units};
+use crate::{
+    value::{Currency, LineId, Money, Quantity, StateCode, StatusCode, Timestamp},
+    workflow::Standing,
+};
 
-/// What an update states of fields that it cannot change; parts that are none state nothing.
+/// The statements of an update on fields that it cannot change; parts that are none state nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stated {
     /// The state.
@@ -15,13 +18,13 @@ pub struct Stated {
     pub status: Option<StatusCode>,
     /// The currency.
     pub currency: Option<Currency>,
-    /// What was paid.
+    /// The amount that was paid.
     pub total_paid: Option<Money>,
-    /// What was paid back.
+    /// The amount that was paid back.
     pub total_refunded: Option<Money>,
-    /// What was cancelled of the grand total.
+    /// The part of the grand total that was cancelled.
     pub total_canceled: Option<Money>,
-    /// What was invoiced.
+    /// The amount that was invoiced.
     pub total_invoiced: Option<Money>,
     /// The holds, in their order; empty for nothing. Whom they tell is not stated.
     pub holds: Vec<Hold>,
@@ -35,7 +38,7 @@ pub struct Stated {
     pub lines: Vec<StatedLine>,
 }
 
-/// What an update states to be done with a line; parts that are none state nothing.
+/// The statements of an update on quantities of a line; parts that are none state nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedLine {
     /// Its place among the lines of the update, from 0.
@@ -84,37 +87,31 @@ impl fmt::Display for FixedField {
 }
 
 impl Stated {
-    /// The fields that are not as they stand.
-    pub(super) fn differing(&self, order: &Order) -> Vec<FixedField> {
+    pub(crate) fn differing(&self, order: &Order) -> Vec<FixedField> {
         use Fixed::{Immutable, OutputOnly, Stepwise};
         let Standing { state, status } = &order.standing;
         let back = order.return_to.as_ref();
         let (back_state, back_status) = (back.map(|to| &to.state), back.map(|to| &to.status));
-        let currency = order.currency.as_ref();
+        let (own_state, own_status) = (self.state.as_ref(), self.status.as_ref());
+        let (return_state, return_status) =
+            (self.return_state.as_ref(), self.return_status.as_ref());
+        let currency = differs(self.currency.as_ref(), order.currency.as_ref());
         let holds = !self.holds.is_empty() && !same_holds(&self.holds, &order.holds);
         let create_time = differs(self.create_time.as_ref(), Some(&order.create_time));
         let fields = [
-            ("state", Stepwise, differs(self.state.as_ref(), Some(state))),
-            (
-                "status",
-                Stepwise,
-                differs(self.status.as_ref(), Some(status)),
-            ),
-            (
-                "currency",
-                Immutable,
-                differs(self.currency.as_ref(), currency),
-            ),
+            ("state", Stepwise, differs(own_state, Some(state))),
+            ("status", Stepwise, differs(own_status, Some(status))),
+            ("currency", Immutable, currency),
             ("holds", Stepwise, holds),
             (
                 "return_state",
                 OutputOnly,
-                differs(self.return_state.as_ref(), back_state),
+                differs(return_state, back_state),
             ),
             (
                 "return_status",
                 OutputOnly,
-                differs(self.return_status.as_ref(), back_status),
+                differs(return_status, back_status),
             ),
             ("create_time", OutputOnly, create_time),
         ];
@@ -147,27 +144,16 @@ impl StatedLine {
     /// The quantities that are not as they stand; with a line that is not there, nothing was done.
     fn differing(&self, order: &Order) -> Vec<FixedField> {
         let line = order.lines.iter().find(|line| line.id == self.id);
-        let zero = Quantity::ZERO;
-        let stands = line.map_or([zero; 5], |line| {
-            [
-                line.invoiced,
-                line.shipped,
-                line.refunded,
-                line.canceled,
-                line.returned,
-            ]
-        });
-        let [invoiced, shipped, refunded, canceled, returned] = stands;
+        let units = line.map_or(Units::WHOLE, Line::units);
         let fields = [
-            ("quantity_invoiced", self.invoiced, invoiced),
-            ("quantity_shipped", self.shipped, shipped),
-            ("quantity_refunded", self.refunded, refunded),
-            ("quantity_canceled", self.canceled, canceled),
-            ("quantity_returned", self.returned, returned),
+            ("quantity_invoiced", self.invoiced, units.invoiced),
+            ("quantity_shipped", self.shipped, units.shipped),
+            ("quantity_refunded", self.refunded, units.refunded),
+            ("quantity_canceled", self.canceled, units.canceled),
+            ("quantity_returned", self.returned, units.returned),
         ];
-        let wrong = fields
-            .into_iter()
-            .filter(|(_, stated, stands)| differs(stated.as_ref(), Some(stands)));
+        let wrong = fields.into_iter();
+        let wrong = wrong.filter(|(_, stated, it)| differs(stated.as_ref(), Some(it)));
         let wrong = wrong.map(|(field, _, _)| FixedField {
             path: format!("order.lines[{}].{field}", self.index),
             why: Fixed::OutputOnly,
@@ -176,7 +162,6 @@ impl StatedLine {
     }
 }
 
-/// Whether something is stated, and not as it stands.
 fn differs<T: PartialEq>(stated: Option<&T>, stands: Option<&T>) -> bool {
     stated.is_some() && stated != stands
 }

@@ -17,26 +17,26 @@ pub struct Units {
     /// How much was ordered; more than zero.
     pub ordered: Quantity,
     /// How much was invoiced.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub invoiced: Quantity,
     /// How much was shipped.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub shipped: Quantity,
     /// How much was refunded.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub refunded: Quantity,
     /// How much was cancelled.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub canceled: Quantity,
     /// How much was shipped and came back.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub returned: Quantity,
     /// Whether it is never shipped.
     #[serde(default)]
     pub is_virtual: bool,
 }
 
-/// What decides how many units are left for an operation.
+/// The rules by which units are left for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counting {
     /// Whether refunded units have yet to be shipped.
@@ -122,7 +122,7 @@ impl Units {
     /// The units after an operation moved some, up by [`Quantity::plus`] or back down by
     /// [`Quantity::minus`].
     #[must_use]
-    pub(super) fn moved(
+    pub(crate) fn moved(
         mut self,
         effect: Effect,
         quantity: Quantity,
@@ -142,7 +142,7 @@ impl Units {
         self
     }
 
-    /// What was not sent. A unit that was refunded and came back had been sent.
+    /// The quantity that was not sent. A unit that was refunded and came back had been sent.
     fn undelivered(&self, refunded_units: RefundedUnits) -> Quantity {
         let rest = self.ordered.minus(self.canceled).minus(self.shipped);
         match refunded_units {

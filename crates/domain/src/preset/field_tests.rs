@@ -2,10 +2,8 @@
 
 use super::find;
 use crate::{
-    order::{
-        Action, Command, Order, Patch, Rejection,
-        told::{Shop, balance, command, line, units},
-    },
+    judge::scenario::{Shop, balance, command, line, units},
+    order::{Action, Command, Order, Patch, Rejection},
     value::{Comment, Currency, OperationCode, Reason},
 };
 

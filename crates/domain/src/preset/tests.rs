@@ -1,14 +1,13 @@
 use super::*;
 use crate::{
-    order::{
-        Action, Command, LineQuantity, NewOrder, OperationLines, Order, Target, create, decide,
-        evolve,
-    },
+    history::evolve,
+    judge::{Graph, create, decide},
+    order::{Action, Command, LineQuantity, NewOrder, OperationLines, Order, Target},
     value::{
         Currency, LineId, Money, OperationCode, Quantity, Reason, StateCode, Timestamp,
         TransitionCode,
     },
-    workflow::{Graph, Rule, lint, sample},
+    workflow::{Rule, lint, sample},
 };
 
 const NOW: Timestamp = Timestamp::from_micros(2_000_000);
@@ -57,7 +56,7 @@ fn walk(
         line.is_virtual = id.ends_with('~');
     }
     let entries = create(&graph, &new, &sample::context(), NOW).unwrap();
-    let mut order: Order = crate::order::replay(&entries).unwrap();
+    let mut order: Order = crate::history::replay(&entries).unwrap();
     for (step, expected) in steps {
         let outcome = match decide(&graph, &order, &command(step), NOW) {
             Ok(entries) => {

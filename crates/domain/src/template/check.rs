@@ -1,4 +1,4 @@
-//! The second look at a template: its tree, before the engine compiles it. What may stand
+//! The second check of a template: its tree, before the engine compiles it. What may stand
 //! where is listed; everything else is refused by name.
 //!
 //! What is left cannot grow: values are what the facts hold, what filters make (which is
@@ -19,7 +19,7 @@ use super::{
     outline,
 };
 
-/// How long a line may be: the engine counts columns in 16 bits.
+/// The longest line: the engine counts columns in 16 bits.
 const LINE_BYTES_MAX: usize = 60_000;
 
 /// Checks a template before the engine sees it. Returns how many tokens it has.
@@ -34,7 +34,7 @@ pub fn check(source: &str, syntax: &SyntaxConfig, language: Language) -> Result<
     }
     let tokens = outline::check(source, syntax, language)?;
     let tree = parse(source, "", syntax.clone()).map_err(|error| Problem::from(&error))?;
-    let mut walk = Walk {
+    let mut walk = TemplateWalk {
         language,
         depth: 0,
         in_block: false,
@@ -44,14 +44,14 @@ pub fn check(source: &str, syntax: &SyntaxConfig, language: Language) -> Result<
 }
 
 /// Goes through the tree; `outline` has bounded how deep it is.
-struct Walk {
+struct TemplateWalk {
     language: Language,
-    /// How many tags surround the present one.
+    /// The number of tags around the present one.
     depth: usize,
     in_block: bool,
 }
 
-impl Walk {
+impl TemplateWalk {
     fn statements(&mut self, statements: &[Stmt<'_>]) -> Result<(), Problem> {
         self.depth += 1;
         let checked = statements.iter().try_for_each(|s| self.statement(s));
@@ -102,7 +102,8 @@ impl Walk {
         }
     }
 
-    /// What a placeholder says; `super()` may stand alone there, since it is written at once.
+    /// The expression of a placeholder; `super()` may stand alone there, since it is written at
+    /// once.
     fn emitted(&mut self, expr: &Expr<'_>) -> Result<(), Problem> {
         if let Expr::Call(call) = expr
             && self.in_block
@@ -240,16 +241,14 @@ impl Walk {
 
     fn filter(&mut self, filter: &Filter<'_>, line: u16) -> Result<(), Problem> {
         let filters = self.language.filters();
-        let Some(known) = filters.iter().find(|known| known.name == filter.name) else {
-            let names = filters.iter().map(|known| known.name);
+        let Some((name, most)) = filters.iter().find(|(name, _)| *name == filter.name) else {
+            let names = filters.iter().map(|(name, _)| *name);
             return Err(Problem::unknown(line, "the filter", filter.name, names));
         };
-        if filter.args.len() > known.arguments_max {
+        let given = filter.args.len();
+        if given > *most {
             let message = format!(
-                "it gives the filter {} {} arguments, at most {} are possible",
-                known.name,
-                filter.args.len(),
-                known.arguments_max
+                "it gives the filter {name} {given} arguments, at most {most} are possible"
             );
             return Err(Problem::new(line, message));
         }
@@ -257,8 +256,7 @@ impl Walk {
             match argument {
                 CallArg::Pos(value) => self.expr(value)?,
                 CallArg::Kwarg(..) | CallArg::PosSplat(_) | CallArg::KwargSplat(_) => {
-                    let message =
-                        format!("it gives the filter {} arguments by name or *", known.name);
+                    let message = format!("it gives the filter {name} arguments by name or *");
                     return Err(Problem::new(line, message));
                 }
             }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::value::nearest;
 
-/// How deep the engine goes into tags, blocks and files; an included file counts ten.
+/// The deepest nesting of tags, blocks and files; an included file counts ten.
 const RECURSION_MAX: usize = 100;
 
 /// An engine with the filters and the limits of a language, and no templates.
@@ -42,16 +42,16 @@ pub fn environment(language: Language) -> Environment<'static> {
     environment
 }
 
-/// What came of a rendering.
+/// The result of a rendering.
 #[derive(Debug)]
 pub struct Rendered {
     /// The text.
     pub text: String,
-    /// How many instructions it took.
+    /// The instructions that it took.
     pub instructions: u64,
 }
 
-/// Why a rendering gave nothing.
+/// The reason why a rendering gave nothing.
 #[derive(Debug)]
 pub enum Failure {
     /// It comes to more bytes than the language allows.
@@ -70,14 +70,13 @@ pub fn render(
     values: Value,
     language: Language,
 ) -> Result<Rendered, Failure> {
-    let mut page = Page {
+    let mut page = BoundedText {
         bytes: Vec::new(),
         bytes_max: language.bytes_max(),
         is_full: false,
     };
-    let instructions = template
-        .render_captured_to(values, &mut page)
-        .map(|captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
+    let captured = template.render_captured_to(values, &mut page);
+    let instructions = captured.map(|it| it.state().fuel_levels().map_or(0, |(used, _)| used));
     if page.is_full {
         return Err(Failure::TooLarge);
     }
@@ -87,12 +86,12 @@ pub fn render(
     })
 }
 
-/// What went wrong in the engine, in words for those who wrote the template.
+/// An error of the engine, in words for those who wrote the template.
 pub fn problem(error: &minijinja::Error, language: Language) -> Problem {
     problem_among(error, language, &Value::UNDEFINED)
 }
 
-/// What went wrong as [`problem`] says it, with the name among these values that was probably meant.
+/// An error as [`problem`] says it, with the name among these values that was probably meant.
 pub fn problem_among(error: &minijinja::Error, language: Language, values: &Value) -> Problem {
     let line = error.line().unwrap_or(1);
     match (error.kind(), error.detail()) {
@@ -144,20 +143,19 @@ fn meant(detail: &str, values: &Value) -> Option<String> {
         return None;
     }
     let names = value.try_iter().ok()?;
-    let names: Vec<String> = names
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect();
+    let names = names.filter_map(|name| name.as_str().map(str::to_owned));
+    let names: Vec<String> = names.collect();
     nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// What a template writes to, up to its limit.
-struct Page {
+/// The text that a template writes, up to its limit.
+struct BoundedText {
     bytes: Vec<u8>,
     bytes_max: usize,
     is_full: bool,
 }
 
-impl io::Write for &mut Page {
+impl io::Write for &mut BoundedText {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + more.len() > self.bytes_max {
             self.is_full = true;

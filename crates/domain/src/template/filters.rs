@@ -15,12 +15,12 @@ use minijinja::{
 
 use super::{
     language::{Language, TESTS},
-    sealed::Items,
+    sealed::SealedList,
 };
 
-/// How many bytes the filters of one rendering read and make at most.
+/// The most bytes that the filters of one rendering read and make.
 pub(super) const HANDLED_BYTES_MAX: usize = 256 * 1024;
-/// What a call and a value cost beside their text, in bytes.
+/// The cost of a call or a value beside its text, in bytes.
 const VALUE_BYTES: usize = 32;
 /// A text grows at most so many times when its case is changed.
 const CASE_GROWTH: usize = 3;
@@ -29,7 +29,7 @@ const ESCAPE_GROWTH: usize = 6;
 /// The most digits after the point.
 const PRECISION_MAX: usize = 9;
 
-/// What the filters of one rendering have read and made.
+/// The bytes that the filters of one rendering have read and made.
 #[derive(Default)]
 struct Handled(usize);
 
@@ -50,8 +50,8 @@ fn wrong(message: impl Into<Cow<'static, str>>) -> Error {
 
 /// Adds the filters and tests of texts or mails.
 pub(super) fn add(environment: &mut Environment<'static>, language: Language) {
-    for filter in language.filters() {
-        match filter.name {
+    for (name, _) in language.filters() {
+        match *name {
             "upper" => environment.add_filter("upper", upper),
             "lower" => environment.add_filter("lower", lower),
             "capitalize" => environment.add_filter("capitalize", capitalize),
@@ -67,7 +67,7 @@ pub(super) fn add(environment: &mut Environment<'static>, language: Language) {
             "round" => environment.add_filter("round", round),
             "safe" => environment.add_filter("safe", safe),
             "urlencode" => environment.add_filter("urlencode", urlencode),
-            _ => environment.add_filter(filter.name, escape),
+            _ => environment.add_filter(*name, escape),
         }
     }
     for test in TESTS {
@@ -81,7 +81,7 @@ pub(super) fn add(environment: &mut Environment<'static>, language: Language) {
     }
 }
 
-/// What a filter of texts takes: a text, a number, true, false or none. A list or map is
+/// The argument of a filter of texts: a text, a number, true, false or none. A list or map is
 /// refused, whose text nobody bounds; what does not exist is refused by its name.
 struct Word<'v>(Cow<'v, str>);
 
@@ -213,7 +213,7 @@ fn lines(state: &mut State<'_, '_>, text: Word<'_>) -> Result<Value, Error> {
         count(state, 2 * line.len())?;
         lines.push(Value::from(line));
     }
-    Ok(Items(lines).into())
+    Ok(SealedList(lines).into())
 }
 
 /// The pairs of names and values of a map.
@@ -225,9 +225,9 @@ fn items(state: &mut State<'_, '_>, map: &Value) -> Result<Value, Error> {
     for name in map.try_iter()? {
         count(state, 4 * VALUE_BYTES)?;
         let value = map.get_item(&name)?;
-        pairs.push(Items(vec![name, value]).into());
+        pairs.push(SealedList(vec![name, value]).into());
     }
-    Ok(Items(pairs).into())
+    Ok(SealedList(pairs).into())
 }
 
 fn round(number: &Value, precision: Option<usize>) -> Result<Value, Error> {
@@ -242,10 +242,8 @@ fn round(number: &Value, precision: Option<usize>) -> Result<Value, Error> {
 
 fn escape(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     writable(value)?;
-    count(
-        state,
-        value.as_str().map_or(0, str::len) * (1 + ESCAPE_GROWTH),
-    )?;
+    let bytes = value.as_str().map_or(0, str::len);
+    count(state, bytes * (1 + ESCAPE_GROWTH))?;
     filters::escape(state, value)
 }
 

@@ -1,22 +1,22 @@
-//! What templates may use: the language of Jinja without all that multiplies. Everything
+//! The language of templates: that of Jinja without all that multiplies. Everything
 //! that is not listed here or allowed by `check` is refused by name before the engine
 //! compiles a template, since the engine computes constants while it compiles.
 
 use std::fmt;
 
-/// How long the text of a problem is at most; it may name what a template says.
+/// The longest text of a problem; it may name what a template says.
 const MESSAGE_CHARS_MAX: usize = 400;
-/// How many tokens one tag or placeholder has at most. It bounds how deep an expression is
+/// The most tokens of one tag or placeholder. It bounds how deep an expression is
 /// nested, which the engine's parser does not for all of them.
 pub(super) const TAG_TOKENS_MAX: usize = 128;
-/// How deep brackets are nested at most.
+/// The deepest nesting of brackets.
 pub(super) const BRACKETS_MAX: usize = 16;
-/// How deep tags are nested at most; an `elif` is nested in its `if`.
+/// The deepest nesting of tags; an `elif` is nested in its `if`.
 pub(super) const NESTING_MAX: usize = 32;
 /// The largest number in `[…]`: lists have at most 500 elements.
 pub(super) const INDEX_MAX: usize = 499;
 
-/// Which templates are spoken of.
+/// The sort of templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Texts of actions: a few tags and filters.
@@ -25,38 +25,26 @@ pub enum Language {
     Mail,
 }
 
-/// A filter, and how many arguments it takes at most.
-pub(super) struct Filter {
-    pub(super) name: &'static str,
-    pub(super) arguments_max: usize,
-}
-
-const fn filter(name: &'static str, arguments_max: usize) -> Filter {
-    Filter {
-        name,
-        arguments_max,
-    }
-}
-
-/// The filters of texts, and behind them those of mails alone.
-const FILTERS: &[Filter] = &[
-    filter("upper", 0),
-    filter("lower", 0),
-    filter("capitalize", 0),
-    filter("title", 0),
-    filter("trim", 0),
-    filter("default", 2),
-    filter("length", 0),
-    filter("first", 0),
-    filter("last", 0),
-    filter("join", 1),
-    filter("lines", 0),
-    filter("items", 0),
-    filter("round", 1),
-    filter("escape", 0),
-    filter("e", 0),
-    filter("safe", 0),
-    filter("urlencode", 0),
+/// The filters of texts, and behind them those of mails alone, each with the most arguments that
+/// it takes.
+const FILTERS: &[(&str, usize)] = &[
+    ("upper", 0),
+    ("lower", 0),
+    ("capitalize", 0),
+    ("title", 0),
+    ("trim", 0),
+    ("default", 2),
+    ("length", 0),
+    ("first", 0),
+    ("last", 0),
+    ("join", 1),
+    ("lines", 0),
+    ("items", 0),
+    ("round", 1),
+    ("escape", 0),
+    ("e", 0),
+    ("safe", 0),
+    ("urlencode", 0),
 ];
 const FILTERS_OF_TEXTS: usize = 13;
 
@@ -67,11 +55,11 @@ const TAGS: &[&str] = &[
 ];
 const TAGS_OF_TEXTS: usize = 7;
 
-/// What `is` may ask.
+/// The tests behind `is`.
 pub(super) const TESTS: &[&str] = &["defined", "undefined", "none", "odd", "even"];
 
 impl Language {
-    /// Who has this language, in the plural.
+    /// The templates of this language, in the plural.
     pub(super) fn of(self) -> &'static str {
         match self {
             Self::Text => "texts",
@@ -87,7 +75,7 @@ impl Language {
         TAGS.get(..count).unwrap_or(TAGS)
     }
 
-    pub(super) fn filters(self) -> &'static [Filter] {
+    pub(super) fn filters(self) -> &'static [(&'static str, usize)] {
         let count = match self {
             Self::Text => FILTERS_OF_TEXTS,
             Self::Mail => FILTERS.len(),
@@ -95,7 +83,7 @@ impl Language {
         FILTERS.get(..count).unwrap_or(FILTERS)
     }
 
-    /// How many tokens a template has at most; each costs memory when it is compiled.
+    /// The most tokens of a template; each costs memory when it is compiled.
     pub(super) fn tokens_max(self) -> usize {
         match self {
             Self::Text => 4_096,
@@ -103,7 +91,7 @@ impl Language {
         }
     }
 
-    /// How many instructions a rendering takes at most.
+    /// The most instructions of a rendering.
     pub const fn instructions_max(self) -> u64 {
         match self {
             Self::Text => 20_000,
@@ -111,7 +99,7 @@ impl Language {
         }
     }
 
-    /// How many bytes a rendering comes to at most.
+    /// The most bytes of a rendering.
     pub const fn bytes_max(self) -> usize {
         match self {
             Self::Text => 16 * 1024,
@@ -120,12 +108,12 @@ impl Language {
     }
 }
 
-/// What is wrong with a template.
+/// A mistake in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, counted from 1.
+    /// Its line, counted from 1.
     pub line: usize,
-    /// What, in one line, such as `it uses the filter replace; there are upper, lower`.
+    /// The mistake in one line, such as `it uses the filter replace; there are upper, lower`.
     pub message: String,
 }
 

@@ -21,11 +21,8 @@ use std::{
 use minijinja::{Environment, Value, syntax::SyntaxConfig};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use self::sealed::{Fields, Items};
-use crate::{
-    guard::{Facts, Uses, bind},
-    value::Invalid,
-};
+use self::sealed::{SealedList, SealedMap};
+use crate::{guard::Uses, value::Invalid};
 
 pub use check::check;
 pub use engine::{Failure, Rendered, environment, problem, problem_among, render};
@@ -35,7 +32,7 @@ pub use sealed::sealed;
 
 /// The longest template, in bytes.
 const BYTES_MAX: usize = 4096;
-/// What the texts of one step may take together: instructions, and values that they see. It
+/// The budget of the texts of one step together: instructions, and values that they see. It
 /// is some tens of milliseconds.
 const STEP_MAX: u64 = 200_000;
 /// The name of a template within its engine.
@@ -52,11 +49,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| environmen
 #[serde(into = "String")]
 pub struct Template {
     text: Arc<str>,
-    checked: Arc<Result<Checked, String>>,
+    checked: Arc<Result<CheckedTemplate, String>>,
 }
 
 /// A template that passed the check.
-struct Checked {
+struct CheckedTemplate {
     uses: Uses,
     /// An engine that has compiled it; made when it is needed first, and not changed again,
     /// so that a panic elsewhere leaves it whole.
@@ -66,21 +63,21 @@ struct Checked {
 /// An engine that has compiled a template.
 type Compiled = Result<Environment<'static>, TemplateError>;
 
-/// Why a template could not be filled in.
+/// The error of a template that could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
-    /// What went wrong, in one line.
+    /// The problem, in one line.
     pub message: String,
 }
 
-/// What the texts of a step may still take.
+/// The work that the texts of a step may still take.
 #[derive(Debug)]
-pub struct Budget {
+pub struct TextBudget {
     left: u64,
 }
 
-impl Default for Budget {
+impl Default for TextBudget {
     fn default() -> Self {
         Self { left: STEP_MAX }
     }
@@ -105,7 +102,7 @@ impl Template {
         let uses = uses(text).map_err(|problem| Invalid::Template { problem })?;
         Ok(Self {
             text: Arc::from(text),
-            checked: Arc::new(Ok(Checked {
+            checked: Arc::new(Ok(CheckedTemplate {
                 uses,
                 engine: AssertUnwindSafe(OnceLock::new()),
             })),
@@ -128,61 +125,50 @@ impl Template {
         &self.text
     }
 
-    /// What it takes on the heap besides its text, before it is compiled.
+    /// The bytes that it takes on the heap besides its text, before it is compiled.
     pub(crate) fn heap_bytes(&self) -> usize {
         let counts = 2 * size_of::<usize>();
         let checked = match self.checked.as_ref() {
             Ok(checked) => checked.uses.heap_bytes(),
             Err(problem) => problem.len(),
         };
-        counts + size_of::<Result<Checked, String>>() + checked
+        counts + size_of::<Result<CheckedTemplate, String>>() + checked
     }
 
-    /// What is wrong with one that was stored by an older version, such as `it uses the filter
+    /// The mistake in one that was stored by an older version, such as `it uses the filter
     /// replace; there are upper, lower`; none where nothing is.
     pub fn problem(&self) -> Option<&str> {
         self.checked.as_ref().as_ref().err().map(String::as_str)
     }
 
-    /// Fills in the placeholders.
+    /// Fills in the placeholders with the values of what the template names.
     ///
     /// # Errors
-    /// Returns [`TemplateError`] for what these facts do not have, such as an attribute of
-    /// another order, for a template that takes too long or comes to too much, and for one
-    /// that is [wrong](Self::problem).
-    pub fn fill_in(&self, facts: &Facts<'_>) -> Result<String, TemplateError> {
-        self.fill_in_within(facts, &mut Budget::default())
-    }
-
-    /// Fills in the placeholders as part of a step, whose texts together are bounded.
-    ///
-    /// # Errors
-    /// As [`Self::fill_in`], and when the step has no budget left.
-    pub fn fill_in_within(
+    /// Returns [`TemplateError`] for what is not there, for a template that takes too long, comes
+    /// to too much or is [wrong](Self::problem), and when the step has no budget left.
+    pub(crate) fn fill_in_with(
         &self,
-        facts: &Facts<'_>,
-        budget: &mut Budget,
+        values: impl FnOnce(&Uses) -> Vec<(&'static str, cel::Value)>,
+        budget: &mut TextBudget,
     ) -> Result<String, TemplateError> {
         let error = |message: String| TemplateError { message };
         let checked = self.checked.as_ref().as_ref();
         let checked = checked.map_err(|problem| error(problem.clone()))?;
         if budget.left == 0 {
-            return Err(error(
-                "the texts of this step take too long together".to_owned(),
-            ));
+            let message = "the texts of this step take too long together";
+            return Err(error(message.to_owned()));
         }
         let engine = || Box::new(compile(&self.text));
         let engine: &Compiled = checked.engine.get_or_init(engine);
         let engine = engine.as_ref().map_err(TemplateError::clone)?;
         let mut seen = 0;
-        let variables = bind(facts, &checked.uses).into_iter();
+        let variables = values(&checked.uses).into_iter();
         let variables = variables.map(|(name, value)| (Arc::from(name), plain(&value, &mut seen)));
-        let variables = Fields(variables.collect());
+        let variables = SealedMap(variables.collect());
         let template = engine.get_template(NAME).map_err(|e| wrong(&e))?;
         let rendered = render(&template, variables.into(), Language::Text);
-        let instructions = rendered
-            .as_ref()
-            .map_or(Language::Text.instructions_max(), |r| r.instructions);
+        let most = Language::Text.instructions_max();
+        let instructions = rendered.as_ref().map_or(most, |it| it.instructions);
         budget.left = budget.left.saturating_sub(instructions + seen);
         match rendered {
             Ok(rendered) => Ok(rendered.text),
@@ -202,8 +188,8 @@ fn uses(text: &str) -> Result<Uses, String> {
     let parsed = parsed.map_err(|error| wrong(&error).message)?;
     let mut uses = Uses::default();
     for path in parsed.undeclared_variables(true) {
-        uses.add_path(&path)
-            .map_err(|error| format!("it {error}"))?;
+        let added = uses.add_path(&path);
+        added.map_err(|error| format!("it {error}"))?;
     }
     Ok(uses)
 }
@@ -226,11 +212,13 @@ fn wrong(error: &minijinja::Error) -> TemplateError {
 fn plain(value: &cel::Value, seen: &mut u64) -> Value {
     *seen += 1;
     match value {
-        cel::Value::List(items) => Items(items.iter().map(|v| plain(v, seen)).collect()).into(),
+        cel::Value::List(items) => {
+            SealedList(items.iter().map(|v| plain(v, seen)).collect()).into()
+        }
         cel::Value::Map(map) => {
             let entries = map.map.iter();
             let entries = entries.map(|(key, v)| (Arc::from(key.to_string()), plain(v, seen)));
-            Fields(entries.collect()).into()
+            SealedMap(entries.collect()).into()
         }
         cel::Value::Int(number) => (*number).into(),
         cel::Value::UInt(number) => (*number).into(),
@@ -245,8 +233,8 @@ fn plain(value: &cel::Value, seen: &mut u64) -> Value {
     }
 }
 
-/// What is stored is read whether it is right or wrong, so that no rule of a later version
-/// makes a workflow unreadable. What a caller sends goes through [`Template::new`].
+/// A stored template is read whether it is right or wrong, so that no rule of a later version makes
+/// a workflow unreadable. What a caller sends goes through [`Template::new`].
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -1,4 +1,4 @@
-//! The first look at a template: its tokens alone. It bounds what the parser of the engine
+//! The first check of a template: its tokens alone. It bounds what the parser of the engine
 //! recurses over, for the parser itself counts only brackets and some tags.
 
 use minijinja::{

@@ -10,11 +10,11 @@ use minijinja::{
 
 /// A list.
 #[derive(Debug)]
-pub(super) struct Items(pub(super) Vec<Value>);
+pub(super) struct SealedList(pub(super) Vec<Value>);
 
 /// A map with names as keys.
 #[derive(Debug)]
-pub(super) struct Fields(pub(super) BTreeMap<Arc<str>, Value>);
+pub(super) struct SealedMap(pub(super) BTreeMap<Arc<str>, Value>);
 
 /// The same value with lists and maps that are compared at no cost. Whoever renders a
 /// template seals what it sees.
@@ -22,7 +22,7 @@ pub fn sealed(value: &Value) -> Value {
     let elements = || value.try_iter().into_iter().flatten();
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {
-            Items(elements().map(|element| sealed(&element)).collect()).into()
+            SealedList(elements().map(|element| sealed(&element)).collect()).into()
         }
         ValueKind::Map => {
             let named = elements().map(|key| {
@@ -30,25 +30,25 @@ pub fn sealed(value: &Value) -> Value {
                 let name = key.to_str().unwrap_or_else(|| Arc::from(key.to_string()));
                 (name, sealed(&field))
             });
-            Fields(named.collect()).into()
+            SealedMap(named.collect()).into()
         }
         _ => value.clone(),
     }
 }
 
-impl From<Items> for Value {
-    fn from(items: Items) -> Self {
+impl From<SealedList> for Value {
+    fn from(items: SealedList) -> Self {
         Self::from_object(items)
     }
 }
 
-impl From<Fields> for Value {
-    fn from(fields: Fields) -> Self {
+impl From<SealedMap> for Value {
+    fn from(fields: SealedMap) -> Self {
         Self::from_object(fields)
     }
 }
 
-impl Object for Items {
+impl Object for SealedList {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Seq
     }
@@ -67,7 +67,7 @@ impl Object for Items {
     }
 }
 
-impl Object for Fields {
+impl Object for SealedMap {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.0.get(key.as_str()?).cloned()
     }

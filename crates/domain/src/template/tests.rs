@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     actor::Actor,
-    order::{LINES_MAX, Line, Order},
-    value::{Attributes, Comment, LineId, Metadata, Sku, Timestamp},
+    judge::Facts,
+    order::{Line, Order},
+    value::{Attributes, Comment, LINES_MAX, LineId, Metadata, Sku, Timestamp},
     workflow::sample,
 };
 
@@ -13,14 +14,14 @@ fn filled(text: &str) -> Result<String, TemplateError> {
     filled_for(
         &Template::new(text).unwrap(),
         &order,
-        &mut Budget::default(),
+        &mut TextBudget::default(),
     )
 }
 
 fn filled_for(
     template: &Template,
     order: &Order,
-    budget: &mut Budget,
+    budget: &mut TextBudget,
 ) -> Result<String, TemplateError> {
     let (graph, _) = sample::graph_and_order();
     let facts = Facts {
@@ -405,7 +406,7 @@ fn a_rendering_has_a_budget() {
     ] {
         let template = Template::new(&text).unwrap();
         let start = Instant::now();
-        let refused = filled_for(&template, &order, &mut Budget::default()).unwrap_err();
+        let refused = filled_for(&template, &order, &mut TextBudget::default()).unwrap_err();
         assert!(refused.message.contains(problem), "{text}: {refused}");
         // Milliseconds, on a machine that does nothing else.
         assert!(start.elapsed() < Duration::from_secs(2), "{text}");
@@ -423,7 +424,7 @@ fn a_rendering_has_a_budget() {
 fn the_texts_of_a_step_have_a_budget_together() {
     let order = large_order();
     let template = Template::new("{{ order.lines | length }}").unwrap();
-    let mut budget = Budget::default();
+    let mut budget = TextBudget::default();
     let filled = (0..1_000)
         .take_while(|_| filled_for(&template, &order, &mut budget).is_ok())
         .count();
@@ -441,7 +442,7 @@ fn what_is_stored_is_read_right_or_wrong() {
         assert_eq!(template.as_str(), *text);
         let problem = template.problem().unwrap().to_owned();
         let order = large_order();
-        let refused = filled_for(&template, &order, &mut Budget::default()).unwrap_err();
+        let refused = filled_for(&template, &order, &mut TextBudget::default()).unwrap_err();
         assert_eq!(refused.message, problem);
         assert_eq!(serde_json::to_string(&template).unwrap(), json);
     }

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     history::Detail,
+    judge::Graph,
     value::{Comment, Label, Metadata},
-    workflow::{Graph, sample},
+    workflow::sample,
 };
 
 fn view(code: &str) -> StoreView {
     StoreView::new(code).unwrap()
 }
 
-/// Received is `Arrived`, in the store view `de` `Eingegangen`; complete is hidden from storefronts.
+/// Received is `Arrived`, in the store view `de` `Eingegangen`; complete is hidden from
+/// storefronts.
 fn workflow() -> Workflow {
     let mut workflow = sample::workflow();
     for assignment in &mut workflow.assignments {

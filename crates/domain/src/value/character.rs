@@ -1,23 +1,6 @@
 //! Characters that texts do not take: those that control devices, and those that nobody sees.
 
-use super::Invalid;
-
-/// What is wrong with a character where it stands; completes "the character … ".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It controls a device, as a bell or an escape does.
-    #[error("is a control character, which is refused")]
-    Control,
-    /// Nobody sees it, so two names would read alike.
-    #[error("is an invisible character, which is refused")]
-    Invisible,
-    /// It turns the direction of what comes after it, so a name would read as another.
-    #[error("turns the direction of what is read, which is refused")]
-    Turning,
-    /// Nobody sees it, and there is nothing else to see.
-    #[error("is an invisible character, and nothing else stands there")]
-    Alone,
-}
+use super::invalid::{Fault, Invalid};
 
 /// Refuses control characters, line breaks among them.
 ///
@@ -33,8 +16,8 @@ pub(crate) fn no_controls_in_lines(text: &str) -> Result<(), Invalid> {
     refuse(text, Fault::Control, is_wrong)
 }
 
-/// Refuses what makes a name read as another one, or as none. Joiners and marks of direction belong to some scripts and
-/// are taken where something else stands.
+/// Refuses what makes a name read as another one, or as none. Joiners and marks of direction belong
+/// to some scripts and are taken where something else stands.
 ///
 /// # Errors
 /// Returns [`Invalid::Character`] for the first of them.
@@ -52,7 +35,8 @@ pub(super) fn not_alone(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Whether nobody sees a character by itself: those that labels and names do not take, and joiners and marks.
+/// Whether nobody sees a character by itself: those that labels and names do not take, and joiners
+/// and marks.
 pub fn is_hidden(c: char) -> bool {
     is_turning(c) || is_invisible(c) || matches!(c, '\u{200C}'..='\u{200F}')
 }
@@ -81,7 +65,7 @@ fn refuse(text: &str, fault: Fault, is_wrong: impl Fn(char) -> bool) -> Result<(
 mod tests {
     use crate::value::{Comment, Description, Label, ProductName, Sku};
 
-    /// What is said of a text as a comment, as a name and as a label; nothing where it is taken.
+    /// The problems of a text as a comment, as a name and as a label; none where it is taken.
     fn said(text: &str) -> [String; 3] {
         let said = |problem: Option<crate::value::Invalid>| {
             problem

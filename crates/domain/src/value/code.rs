@@ -1,15 +1,9 @@
-//! Codes: the short stable names of workflows, their parts, endpoints and
-//! templates. A code starts with `a`-`z`, goes on with `a`-`z`, `0`-`9` or
-//! `_`, and has at most 32 characters.
+//! Codes: the short stable names of workflows, their parts, endpoints and templates.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
-
-use serde::{Deserialize, Serialize};
-
-use super::{Invalid, nearest::plain};
+use super::{Invalid, characters_at_most, formed, nearest::plain, text_type};
 
 const CODE_CHARACTERS_MAX: usize = 32;
-/// What a code is, in words.
+/// The rule of codes, in words.
 pub(crate) const CODE: &str = "a code: first a letter a-z, then a-z, 0-9 or _";
 
 /// A text in the spelling of codes; none where it is a code already, or would be none either.
@@ -33,112 +27,41 @@ fn check(text: &str) -> Result<(), Invalid> {
         return Err(Invalid::Empty);
     };
     let tail_is_plain = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if !first.is_ascii_lowercase() || !tail_is_plain {
-        return Err(Invalid::Malformed { expected: CODE });
-    }
-    if text.len() > CODE_CHARACTERS_MAX {
-        return Err(Invalid::TooLong {
-            max: CODE_CHARACTERS_MAX,
-            actual: text.len(),
-        });
-    }
-    Ok(())
+    formed(first.is_ascii_lowercase() && tail_is_plain, CODE)?;
+    characters_at_most(CODE_CHARACTERS_MAX, text.len())
 }
 
-macro_rules! code {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Checks a text against the rule of codes.
-            ///
-            /// # Errors
-            /// Returns [`Invalid`] for an empty, too long or malformed text.
-            pub fn new(text: &str) -> Result<Self, Invalid> {
-                check(text)?;
-                Ok(Self(Arc::from(text)))
-            }
-
-            /// The code as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                Self::new(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(code: $name) -> Self {
-                code.0.as_ref().to_owned()
-            }
-        }
-    };
-}
-
-code! {
+text_type! {
     /// The code of a workflow, such as `order`.
-    WorkflowCode
+    WorkflowCode, check
 }
-code! {
+text_type! {
     /// The code of a state, such as `processing`.
-    StateCode
+    StateCode, check
 }
-code! {
+text_type! {
     /// The code of a status, such as `pending_paypal`.
-    StatusCode
+    StatusCode, check
 }
-code! {
+text_type! {
     /// The code of a transition, such as `accept_payment`.
-    TransitionCode
+    TransitionCode, check
 }
-code! {
+text_type! {
     /// The code of an operation, such as `invoice`.
-    OperationCode
+    OperationCode, check
 }
-code! {
+text_type! {
     /// The code of an action within its place, such as `tell_erp`.
-    ActionCode
+    ActionCode, check
 }
-code! {
+text_type! {
     /// The code of an endpoint of webhooks, such as `erp`.
-    EndpointCode
+    EndpointCode, check
 }
-code! {
+text_type! {
     /// The name of a template of mails, such as `new_order`.
-    TemplateName
+    TemplateName, check
 }
 
 #[cfg(test)]

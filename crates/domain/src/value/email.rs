@@ -1,14 +1,14 @@
 //! Addresses of mails.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, no_controls};
+use super::{Invalid, formed, no_controls, text_type};
 
-/// What mail servers have to take of an address, in bytes (RFC 5321, 4.5.3.1.3).
+/// The length of an address that mail servers have to take, in bytes (RFC 5321, 4.5.3.1.3).
 const BYTES_MAX: usize = 254;
-/// What an address looks like, for messages.
+/// The form of an address, for messages.
 const EXPECTED: &str = "an address such as warehouse@example.com";
 
 /// An address of mails such as `warehouse@example.com`, by the grammar of RFC 5321.
@@ -30,14 +30,14 @@ impl EmailAddress {
         let options = email_address::Options::default()
             .without_display_text()
             .with_domain_literal();
-        match email_address::EmailAddress::parse_with_options(text, options) {
-            Ok(_) => Ok(Self(Arc::from(text))),
-            Err(_) => Err(Invalid::Malformed { expected: EXPECTED }),
-        }
+        let parsed = email_address::EmailAddress::parse_with_options(text, options);
+        formed(parsed.is_ok(), EXPECTED)?;
+        Ok(Self(Arc::from(text)))
     }
 
-    /// Checks that a text names nobody or is one address that a mail can go to, without spaces around it. Orders keep what they were given before
-    /// this was asked, so it is asked where a call brings an address, and not where an order is read.
+    /// Checks that a text names nobody or is one address that a mail can go to, without spaces
+    /// around it. Orders keep what they were given before this was asked, so it is asked where a
+    /// call brings an address, and not where an order is read.
     ///
     /// # Errors
     /// Returns [`Invalid`] for what is no address, for several, and for one of more than 254 bytes.
@@ -51,54 +51,16 @@ impl EmailAddress {
             Invalid::Empty => Invalid::Malformed { expected: EXPECTED },
             problem => problem,
         })?;
-        if address.as_str() != text {
-            return Err(Invalid::Malformed { expected: EXPECTED });
-        }
-        let actual = address.as_str().len();
-        if actual > BYTES_MAX {
-            let max = BYTES_MAX;
+        formed(address.as_str() == text, EXPECTED)?;
+        let (max, actual) = (BYTES_MAX, text.len());
+        if actual > max {
             return Err(Invalid::TooLarge { max, actual });
         }
         Ok(())
     }
-
-    /// The address as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-impl FromStr for EmailAddress {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for EmailAddress {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::new(&text)
-    }
-}
-
-impl From<EmailAddress> for String {
-    fn from(address: EmailAddress) -> Self {
-        address.0.as_ref().to_owned()
-    }
-}
+text_type!(impl[] EmailAddress);
 
 #[cfg(test)]
 mod tests {

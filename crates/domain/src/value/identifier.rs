@@ -1,176 +1,74 @@
-//! Identifiers that callers choose (orders, lines, requests, roles, store
-//! views), and the two formats of colour and currency.
+//! Identifiers that callers choose, and the formats of colour and currency.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use super::{Invalid, Money, characters_at_most, formed, no_controls, text_type};
 
-use super::{Invalid, Money, no_controls};
-
-fn visible_ascii(text: &str, max: usize) -> Result<(), Invalid> {
+fn visible_ascii<const MAX: usize>(text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::Empty);
     }
     no_controls(text)?;
-    if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Invalid::Malformed {
-            expected: "visible ASCII characters without spaces",
-        });
-    }
-    if text.len() > max {
-        return Err(Invalid::TooLong {
-            max,
-            actual: text.len(),
-        });
-    }
-    Ok(())
-}
-
-fn order_id(text: &str) -> Result<(), Invalid> {
-    visible_ascii(text, 128)
-}
-
-fn role(text: &str) -> Result<(), Invalid> {
-    visible_ascii(text, 64)
+    let is_visible = text.bytes().all(|b| b.is_ascii_graphic());
+    formed(is_visible, "visible ASCII characters without spaces")?;
+    characters_at_most(MAX, text.len())
 }
 
 fn request_id(text: &str) -> Result<(), Invalid> {
-    let characters = text.chars().count();
     if text.is_empty() {
         return Err(Invalid::Empty);
     }
     no_controls(text)?;
-    if characters > 128 {
-        return Err(Invalid::TooLong {
-            max: 128,
-            actual: characters,
-        });
-    }
-    Ok(())
+    characters_at_most(128, text.chars().count())
 }
 
 fn store_view(text: &str) -> Result<(), Invalid> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if text.is_empty() || text.len() > 32 || !text.bytes().all(plain) {
-        return Err(Invalid::Malformed {
-            expected: "a store view: 1 to 32 of A-Z, a-z, 0-9, _ and -",
-        });
-    }
-    Ok(())
+    let is_right = (1..=32).contains(&text.len()) && text.bytes().all(plain);
+    formed(is_right, "a store view: 1 to 32 of A-Z, a-z, 0-9, _ and -")
 }
 
 fn color(text: &str) -> Result<(), Invalid> {
-    let expected = "a colour like #3697cd";
-    let Some(digits) = text.strip_prefix('#') else {
-        return Err(Invalid::Malformed { expected });
-    };
-    if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Invalid::Malformed { expected });
-    }
-    Ok(())
+    let is_hex = |text: &str| text.len() == 6 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_right = text.strip_prefix('#').is_some_and(is_hex);
+    formed(is_right, "a colour like #3697cd")
 }
 
 fn currency(text: &str) -> Result<(), Invalid> {
-    if text.len() != 3 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Err(Invalid::Malformed {
-            expected: "a currency of three letters such as EUR",
-        });
-    }
-    Ok(())
+    let is_right = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+    formed(is_right, "a currency of three letters such as EUR")
 }
 
-macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $check:path) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Checks a text against the rule of this identifier.
-            ///
-            /// # Errors
-            /// Returns [`Invalid`] when the text breaks it.
-            pub fn new(text: &str) -> Result<Self, Invalid> {
-                $check(text)?;
-                Ok(Self(Arc::from(text)))
-            }
-
-            /// The identifier as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                Self::new(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.0.as_ref().to_owned()
-            }
-        }
-    };
-}
-
-identifier! {
+text_type! {
     /// The id of an order within its workflow: 1 to 128 visible ASCII characters.
-    OrderId, order_id
+    OrderId, visible_ascii::<128>
 }
-identifier! {
+text_type! {
     /// The id of a line within its order: 1 to 128 visible ASCII characters.
-    LineId, order_id
+    LineId, visible_ascii::<128>
 }
-identifier! {
+text_type! {
     /// The id of a hold within its order: the sequence of the entry that placed it.
-    HoldId, order_id
+    HoldId, visible_ascii::<128>
 }
-identifier! {
-    /// What makes a repeated call recognisable: 1 to 128 printable characters.
+text_type! {
+    /// The idempotency key of a call, by which a repeated one is recognised: 1 to 128 printable
+    /// characters.
     RequestId, request_id
 }
-identifier! {
+text_type! {
     /// A role of an actor: 1 to 64 visible ASCII characters.
-    Role, role
+    Role, visible_ascii::<64>
 }
-identifier! {
+text_type! {
     /// A store view: 1 to 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`.
     StoreView, store_view
 }
-identifier! {
+text_type! {
     /// A colour as `#rrggbb`.
     Color, color
 }
-identifier! {
+text_type! {
     /// A currency: three letters as in ISO 4217.
     Currency, currency
 }

@@ -4,38 +4,25 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, no_controls, no_controls_in_lines};
+use super::{Invalid, characters_at_most, formed, no_controls, no_controls_in_lines};
 
 const KEY_CHARACTERS_MAX: usize = 128;
 const BYTES_MAX: usize = 4096;
 
 fn check(map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), Invalid> {
-    if map.len() > entries_max {
-        return Err(Invalid::TooMany {
-            max: entries_max,
-            actual: map.len(),
-        });
+    let (max, actual) = (entries_max, map.len());
+    if actual > max {
+        return Err(Invalid::TooMany { max, actual });
     }
-    let bytes = map.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if bytes > BYTES_MAX {
-        return Err(Invalid::TooLarge {
-            max: BYTES_MAX,
-            actual: bytes,
-        });
+    let actual = map.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if actual > BYTES_MAX {
+        let max = BYTES_MAX;
+        return Err(Invalid::TooLarge { max, actual });
     }
     for (key, value) in map {
         let characters = key.chars().count();
-        if characters == 0 {
-            return Err(Invalid::Malformed {
-                expected: "a map without empty keys",
-            });
-        }
-        if characters > KEY_CHARACTERS_MAX {
-            return Err(Invalid::TooLong {
-                max: KEY_CHARACTERS_MAX,
-                actual: characters,
-            });
-        }
+        formed(characters > 0, "a map without empty keys")?;
+        characters_at_most(KEY_CHARACTERS_MAX, characters)?;
         let checked = no_controls(key).and_then(|()| no_controls_in_lines(value));
         checked.map_err(|problem| Invalid::Entry {
             key: key.replace(char::is_control, " "),
@@ -77,11 +64,11 @@ macro_rules! map {
 }
 
 map! {
-    /// What a shop notes on an order: at most 64 entries, 4 KiB of keys and values.
+    /// The notes of a shop on an order: at most 64 entries, 4 KiB of keys and values.
     Attributes, 64
 }
 map! {
-    /// What a caller notes on a step: at most 4 KiB of keys and values, and what
+    /// The notes of a caller on a step: at most 4 KiB of keys and values, and those that
     /// Waymark adds under keys that begin with `waymark.`.
     Metadata, usize::MAX
 }

@@ -42,20 +42,12 @@ impl Money {
         self.0 == 0
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde asks for"
-    )]
-    pub(crate) fn is_zero_ref(&self) -> bool {
-        self.is_zero()
-    }
-
     /// The amount in minor units.
     pub fn minor_units(self) -> i64 {
         self.0
     }
 
-    /// What is left of this amount after `other`, never below zero.
+    /// The amount that is left after `other`, never below zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self((self.0 - other.0).max(0))
@@ -67,7 +59,7 @@ impl Money {
         Self((self.0 + other.0).min(MINOR_UNITS_MAX))
     }
 
-    /// What `part` of something costs of which `whole` costs this amount, rounded half to even;
+    /// The cost of `part` of something of which `whole` costs this amount, rounded half to even;
     /// never more than the whole. Nothing of nothing costs nothing.
     #[must_use]
     pub fn share(self, part: Quantity, whole: Quantity) -> Self {

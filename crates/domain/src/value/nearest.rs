@@ -7,11 +7,12 @@ const LETTERS_MAX: usize = 2;
 /// How much of a word must be there for the rest to be understood.
 const BEGINNING_MIN: usize = 3;
 
-/// The candidate that was probably meant by a word: the first of those that differ least, by two letters or a third of
-/// the word at most, or that the word is the beginning of. Letters that changed places count once; capitals, hyphens and
-/// spaces do not count.
+/// The candidate that was probably meant by a word: the first of those that differ least, by two
+/// letters or a third of the word at most, or that the word is the beginning of. Letters that
+/// changed places count once; capitals, hyphens and spaces do not count.
 ///
-/// Each candidate takes a microsecond or two, so who compares many words with many candidates needs a limit.
+/// Each candidate takes a microsecond or two, so who compares many words with many candidates needs
+/// a limit.
 ///
 /// ```
 /// # use waymark_domain::value::nearest;

@@ -1,13 +1,32 @@
-//! Spans of time.
+//! Instants and spans of time.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Timestamp};
+use super::{Invalid, stored_as_text};
 
 /// The longest period: ten years.
 const MILLIS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+/// An instant in microseconds since 1970-01-01T00:00:00Z.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant this many microseconds after 1970.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+}
 
 /// A span of time in whole milliseconds, from 1 ms to ten years; its text is such as `8h`,
 /// `90s` or `1day 12h`.
@@ -23,12 +42,9 @@ impl Period {
     pub fn new(span: Duration) -> Result<Self, Invalid> {
         let whole = span.subsec_nanos().is_multiple_of(1_000_000);
         let millis = u64::try_from(span.as_millis()).ok();
-        match millis.filter(|millis| whole && (1..=MILLIS_MAX).contains(millis)) {
-            Some(millis) => Ok(Self(millis)),
-            None => Err(Invalid::Malformed {
-                expected: "a period of whole milliseconds, from 1 ms to ten years",
-            }),
-        }
+        let millis = millis.filter(|millis| whole && (1..=MILLIS_MAX).contains(millis));
+        let expected = "a period of whole milliseconds, from 1 ms to ten years";
+        millis.map(Self).ok_or(Invalid::Malformed { expected })
     }
 
     /// This many seconds; a constant that is zero counts as one second.
@@ -67,27 +83,13 @@ impl fmt::Debug for Period {
 impl FromStr for Period {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match humantime::parse_duration(text) {
-            Ok(span) => Self::new(span),
-            Err(_) => Err(Invalid::Malformed {
-                expected: "a period such as 8h, 90s or 1day 12h",
-            }),
-        }
+        let expected = "a period such as 8h, 90s or 1day 12h";
+        let span = humantime::parse_duration(text).map_err(|_| Invalid::Malformed { expected })?;
+        Self::new(span)
     }
 }
 
-impl TryFrom<String> for Period {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Period> for String {
-    fn from(period: Period) -> Self {
-        period.to_string()
-    }
-}
+stored_as_text!(Period);
 
 #[cfg(test)]
 mod tests {

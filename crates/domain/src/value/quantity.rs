@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, stored_as_text};
 
 const SCALE: i64 = 10_000;
 /// Twelve digits before the point, so that a sum over 500 lines fits in an `i64`.
@@ -44,15 +44,7 @@ impl Quantity {
         self.0 == 0
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde asks for"
-    )]
-    pub(crate) fn is_zero_ref(&self) -> bool {
-        self.is_zero()
-    }
-
-    /// What is left of this quantity after `other`, never below zero.
+    /// The quantity that is left after `other`, never below zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self((self.0 - other.0).max(0))
@@ -111,18 +103,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-impl TryFrom<String> for Quantity {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Quantity> for String {
-    fn from(quantity: Quantity) -> Self {
-        quantity.to_string()
-    }
-}
+stored_as_text!(Quantity);
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! Free text with a limit: labels, names, comments, reasons, descriptions.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, character};
+use super::{Invalid, character, characters_at_most, text_type};
 
 /// Text of at most `MAX` bytes that may be empty. Line breaks and tabs are
 /// allowed, other control characters are not. What is a `NAME` has no characters
@@ -37,11 +37,9 @@ impl<const MAX: usize, const NAME: bool> Text<MAX, NAME> {
     /// Returns [`Invalid`] for a text that is too large, has control characters, or characters that
     /// nobody sees: in a name anywhere, else where nothing else stands.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        if text.len() > MAX {
-            return Err(Invalid::TooLarge {
-                max: MAX,
-                actual: text.len(),
-            });
+        let (max, actual) = (MAX, text.len());
+        if actual > max {
+            return Err(Invalid::TooLarge { max, actual });
         }
         character::no_controls_in_lines(text)?;
         if NAME {
@@ -57,11 +55,6 @@ impl<const MAX: usize, const NAME: bool> Text<MAX, NAME> {
         })
     }
 
-    /// The text itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -75,105 +68,26 @@ impl<const MAX: usize, const NAME: bool> Default for Text<MAX, NAME> {
     }
 }
 
-impl<const MAX: usize, const NAME: bool> fmt::Display for Text<MAX, NAME> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text_type!(impl[const MAX: usize, const NAME: bool] Text<MAX, NAME>);
 
-impl<const MAX: usize, const NAME: bool> fmt::Debug for Text<MAX, NAME> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
+text_type! {
+    /// A label for people: 1 to 128 characters on one line. Duplicates are allowed.
+    Label, label
 }
-
-impl<const MAX: usize, const NAME: bool> FromStr for Text<MAX, NAME> {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::new(text)
-    }
-}
-
-impl<const MAX: usize, const NAME: bool> TryFrom<String> for Text<MAX, NAME> {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::new(&text)
-    }
-}
-
-impl<const MAX: usize, const NAME: bool> From<Text<MAX, NAME>> for String {
-    fn from(text: Text<MAX, NAME>) -> Self {
-        text.0.as_ref().to_owned()
-    }
-}
-
-/// What people read: 1 to 128 characters on one line. Duplicates are allowed.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Label(Arc<str>);
 
 impl Label {
-    /// Checks a text against the rule of labels.
-    ///
-    /// # Errors
-    /// Returns [`Invalid`] for a blank or too long text, and for control characters and those that
-    /// would make it read as another label.
-    pub fn new(text: &str) -> Result<Self, Invalid> {
-        let characters = text.chars().count();
-        if text.trim().is_empty() {
-            return Err(Invalid::Empty);
-        }
-        character::no_controls(text)?;
-        character::legible(text)?;
-        if characters > 128 {
-            return Err(Invalid::TooLong {
-                max: 128,
-                actual: characters,
-            });
-        }
-        Ok(Self(Arc::from(text)))
-    }
-
     /// A code as a label: a poor one, but never none.
     pub(crate) fn of_code(code: &impl Borrow<str>) -> Self {
         let text: &str = code.borrow();
         Self(Arc::from(text))
     }
-
-    /// The label as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+fn label(text: &str) -> Result<(), Invalid> {
+    if text.trim().is_empty() {
+        return Err(Invalid::Empty);
     }
-}
-
-impl fmt::Debug for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-impl FromStr for Label {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for Label {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::new(&text)
-    }
-}
-
-impl From<Label> for String {
-    fn from(label: Label) -> Self {
-        label.0.as_ref().to_owned()
-    }
+    character::no_controls(text)?;
+    character::legible(text)?;
+    characters_at_most(128, text.chars().count())
 }

@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
 use crate::{
     guard::Expression,
     template::Template,
     value::{
         ActionCode, Description, EmailAddress, EndpointCode, Invalid, OperationCode, Period,
-        StateCode, StatusCode, TemplateName, TransitionCode,
+        StateCode, StatusCode, TemplateName, TransitionCode, stored_as_text,
     },
 };
 
@@ -25,12 +24,12 @@ pub const COPIES_MAX: usize = 10;
 pub struct Action {
     /// Its code, unique within its place.
     pub code: ActionCode,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "Description::is_empty")]
     pub description: Description,
-    /// What is done.
+    /// The work that is done.
     pub work: Work,
-    /// What must hold for it to be done; it sees the entry as well.
+    /// The condition under which it is done; it sees the entry as well.
     #[serde(
         default,
         deserialize_with = "crate::guard::stored",
@@ -43,7 +42,7 @@ pub struct Action {
     pub active: bool,
 }
 
-/// What an action does.
+/// The work of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
@@ -148,7 +147,7 @@ pub struct Policy {
     pub timeout: Period,
 }
 
-/// What is written with the step.
+/// An entry that is written with the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Writing {
@@ -167,7 +166,7 @@ pub enum Writing {
 
 /// Where actions are declared: what must happen for them to be set off.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Occasion {
+pub enum TriggerPoint {
     /// An order leaves the state. A hold is no leaving, it is a pause.
     Leave(StateCode),
     /// An order takes the transition.
@@ -185,13 +184,13 @@ pub enum Occasion {
     Status(StatusCode),
 }
 
-/// The name of an action in its workflow: its occasion and its code, such as
+/// The name of an action in its workflow: its trigger point and its code, such as
 /// `transition.ship.tell_erp`, `enter.processing.mail` or `create.mail`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ActionPath {
     /// Where it is declared.
-    pub occasion: Occasion,
+    pub point: TriggerPoint,
     /// Its code there.
     pub code: ActionCode,
 }
@@ -204,12 +203,12 @@ impl Policy {
     /// The longest that one attempt may take.
     pub const TIMEOUT_MAX: Period = Period::of_seconds(300);
 
-    /// What is wrong with it, in words that follow its name; none where nothing is.
+    /// The first fault, in words that follow its name; none where there is none.
     pub fn problem(&self) -> Option<&'static str> {
         self.problems().next().map(|(_, problem)| problem)
     }
 
-    /// What is wrong with each of its fields: the field, and words that follow the name of the policy.
+    /// The faults of its fields: the field, and words that follow the name of the policy.
     pub fn problems(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let attempts = !(1..=Self::ATTEMPTS_MAX).contains(&self.attempts);
         let timeout = self.timeout > Self::TIMEOUT_MAX;
@@ -268,20 +267,7 @@ impl Channel {
     }
 }
 
-impl Occasion {
-    /// The part of the workflow that its actions belong to.
-    pub fn subject(&self) -> Subject {
-        match self {
-            Self::Leave(state) | Self::Enter(state) => Subject::State(state.clone()),
-            Self::Status(code) => Subject::Status(code.clone()),
-            Self::Transition(code) => Subject::Transition(code.clone()),
-            Self::Operation(code) => Subject::Operation(code.clone()),
-            Self::Create | Self::Comment => Subject::Workflow,
-        }
-    }
-}
-
-impl fmt::Display for Occasion {
+impl fmt::Display for TriggerPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Leave(code) => write!(f, "leave.{code}"),
@@ -297,7 +283,7 @@ impl fmt::Display for Occasion {
 
 impl fmt::Display for ActionPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.occasion, self.code)
+        write!(f, "{}.{}", self.point, self.code)
     }
 }
 
@@ -308,34 +294,23 @@ impl FromStr for ActionPath {
         let malformed = || Invalid::Malformed {
             expected: "the name of an action, such as transition.ship.tell_erp or create.mail",
         };
-        let (occasion, code) = text.rsplit_once('.').ok_or_else(malformed)?;
-        let occasion = match occasion.split_once('.') {
-            None if occasion == "create" => Occasion::Create,
-            None if occasion == "comment" => Occasion::Comment,
-            Some(("leave", state)) => Occasion::Leave(StateCode::new(state)?),
-            Some(("enter", state)) => Occasion::Enter(StateCode::new(state)?),
-            Some(("status", code)) => Occasion::Status(StatusCode::new(code)?),
-            Some(("transition", code)) => Occasion::Transition(TransitionCode::new(code)?),
-            Some(("operation", code)) => Occasion::Operation(OperationCode::new(code)?),
+        let (point, code) = text.rsplit_once('.').ok_or_else(malformed)?;
+        let point = match point.split_once('.') {
+            None if point == "create" => TriggerPoint::Create,
+            None if point == "comment" => TriggerPoint::Comment,
+            Some(("leave", state)) => TriggerPoint::Leave(StateCode::new(state)?),
+            Some(("enter", state)) => TriggerPoint::Enter(StateCode::new(state)?),
+            Some(("status", code)) => TriggerPoint::Status(StatusCode::new(code)?),
+            Some(("transition", code)) => TriggerPoint::Transition(TransitionCode::new(code)?),
+            Some(("operation", code)) => TriggerPoint::Operation(OperationCode::new(code)?),
             None | Some(_) => return Err(malformed()),
         };
         let code = ActionCode::new(code)?;
-        Ok(Self { occasion, code })
+        Ok(Self { point, code })
     }
 }
 
-impl TryFrom<String> for ActionPath {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<ActionPath> for String {
-    fn from(path: ActionPath) -> Self {
-        path.to_string()
-    }
-}
+stored_as_text!(ActionPath);
 
 #[cfg(test)]
 mod tests {

@@ -1,25 +1,18 @@
-//! What a change of a workflow means for what is there already: orders that stand where no way
+//! The effects of a change of a workflow on what is there already: orders that stand where no way
 //! leads on any more or that would move now, and deliveries that wait for what is changed. Here is
 //! what has to be counted, and how it is told.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Action, ActionPath, Assignment, Category, Finding, Occasion, Rule, Subject, Transition,
-    Trigger, Work, Workflow,
+    Action, ActionPath, Assignment, Category, Finding, Rule, Standing, Subject, Transition,
+    Trigger, TriggerPoint, Work, Workflow,
 };
-use crate::{
-    order::Standing,
-    value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode},
-};
+use crate::value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode};
 
-/// How many orders a finding names.
 const NAMED_MAX: usize = 10;
 
-/// What of a change may concern orders and deliveries that are there.
+/// The parts of a change that may concern orders and deliveries that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Affected {
     /// The places in each state that becomes terminal.
@@ -28,11 +21,11 @@ pub struct Affected {
     pub automatic: BTreeSet<TransitionCode>,
     /// The places that one of these leaves.
     pub sources: Vec<Standing>,
-    /// What becomes of actions for which deliveries may wait.
+    /// The fates of actions for which deliveries may wait.
     pub actions: BTreeMap<ActionPath, Fate>,
 }
 
-/// What becomes of an action for which deliveries may wait.
+/// The fate of an action for which deliveries may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// There is none of the name any more.
@@ -55,7 +48,7 @@ pub struct Count {
 }
 
 impl Affected {
-    /// What a change from one workflow to another may concern.
+    /// The parts of a change from one workflow to another that may concern what is there.
     pub fn between(before: &Workflow, after: &Workflow) -> Self {
         let automatic = automatic(after).filter(|new| is_other(before, after, new));
         let automatic: Vec<&Transition> = automatic.collect();
@@ -81,10 +74,7 @@ pub fn automatic_places(workflow: &Workflow) -> Vec<Standing> {
 
 fn automatic(workflow: &Workflow) -> impl Iterator<Item = &Transition> {
     let transitions = workflow.transitions.iter();
-    transitions.filter(|transition| match transition.trigger {
-        Trigger::Automatic => true,
-        Trigger::Manual | Trigger::OnOperations(_) | Trigger::After(_) | Trigger::At(_) => false,
-    })
+    transitions.filter(|transition| transition.trigger == Trigger::Automatic)
 }
 
 /// The places from which one of these transitions starts and orders move at all: held and terminal
@@ -171,15 +161,15 @@ fn terminal(before: &Workflow, after: &Workflow) -> BTreeMap<StateCode, Vec<Stan
 }
 
 fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
-    let present: BTreeMap<(Occasion, &ActionCode), &Action> = after
+    let present: BTreeMap<(TriggerPoint, &ActionCode), &Action> = after
         .actions()
-        .map(|(occasion, action)| ((occasion, &action.code), action))
+        .map(|(point, action)| ((point, &action.code), action))
         .collect();
-    let fates = before.actions().filter_map(|(occasion, old)| {
+    let fates = before.actions().filter_map(|(point, old)| {
         let Work::Send(was, _) = &old.work else {
             return None;
         };
-        let key = (occasion, &old.code);
+        let key = (point, &old.code);
         let new = present.get(&key).copied();
         let fate = match new.map(|new| (&new.work, new.active)) {
             None => Fate::Gone,
@@ -191,9 +181,9 @@ fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
             }
             Some((Work::Send(..) | Work::Write(_), _)) => Fate::OtherKind,
         };
-        let (occasion, code) = key;
+        let (point, code) = key;
         let code = code.clone();
-        Some((ActionPath { occasion, code }, fate))
+        Some((ActionPath { point, code }, fate))
     });
     fates.collect()
 }
@@ -209,26 +199,16 @@ impl Count {
 
     /// The finding that orders stand in a state that becomes terminal.
     pub fn in_terminal(&self, state: &StateCode) -> Finding {
-        if self.is_unknown() {
-            let message = "becomes terminal, and the orders in it were not counted in time: \
-                           no step leaves it any more";
-            return Finding::new(
-                Rule::OrdersBecomeTerminal,
-                Subject::State(state.clone()),
-                message.to_owned(),
-            );
-        }
-        let stands = self.verb("stands", "stand");
-        let message = format!(
-            "becomes terminal, and {} {stands} in it or will return to it{}: no step leaves it any more",
-            self.of("order", "orders"),
-            self.named(),
-        );
-        Finding::new(
-            Rule::OrdersBecomeTerminal,
-            Subject::State(state.clone()),
-            message,
-        )
+        let orders = if self.is_unknown() {
+            "the orders in it were not counted in time".to_owned()
+        } else {
+            let (orders, stands) = (self.of("order", "orders"), self.verb("stands", "stand"));
+            let named = self.named();
+            format!("{orders} {stands} in it or will return to it{named}")
+        };
+        let message = format!("becomes terminal, and {orders}: no step leaves it any more");
+        let subject = Subject::State(state.clone());
+        Finding::new(Rule::OrdersBecomeTerminal, subject, message)
     }
 
     /// The finding that orders would take an automatic transition, were they asked.
@@ -239,11 +219,8 @@ impl Count {
             self.of("order", "orders"),
             self.named(),
         );
-        Finding::new(
-            Rule::OrdersWouldMove,
-            Subject::Transition(transition.clone()),
-            message,
-        )
+        let subject = Subject::Transition(transition.clone());
+        Finding::new(Rule::OrdersWouldMove, subject, message)
     }
 
     /// The finding that of the orders some were not asked whether they would take an automatic
@@ -259,27 +236,22 @@ impl Count {
         let message = format!(
             "{others}: SettleOrders with validate_only tells of all (waymark workflow settle --dry-run)"
         );
-        Finding::new(
-            Rule::OrdersWouldMove,
-            Subject::Transition(transition.clone()),
-            message,
-        )
+        let subject = Subject::Transition(transition.clone());
+        Finding::new(Rule::OrdersWouldMove, subject, message)
     }
 
     /// The finding that deliveries wait for an action that is changed.
     pub fn wait_for(&self, action: &ActionPath, fate: Fate) -> Finding {
         let waits = self.verb("waits", "wait");
         let given_up = self.verb("it will be given up", "they will be given up");
+        let stays = self.verb(
+            "it waits until it is switched on",
+            "they wait until it is switched on",
+        );
         let (what, then) = match fate {
             Fate::Gone => ("is removed or renamed", given_up),
             Fate::OtherKind => ("does something else", given_up),
-            Fate::Off => (
-                "is switched off",
-                self.verb(
-                    "it waits until it is switched on",
-                    "they wait until it is switched on",
-                ),
-            ),
+            Fate::Off => ("is switched off", stays),
         };
         let message = if self.is_unknown() {
             format!("{what}, and the deliveries that wait for it were not counted in time: {then}")
@@ -287,11 +259,8 @@ impl Count {
             let deliveries = self.of("delivery", "deliveries");
             format!("{what}, and {deliveries} {waits} for it: {then}")
         };
-        Finding::new(
-            Rule::DeliveriesWait,
-            Subject::Action(action.clone()),
-            message,
-        )
+        let subject = Subject::Action(action.clone());
+        Finding::new(Rule::DeliveriesWait, subject, message)
     }
 
     /// Whether there may be some, and none was found in time.
@@ -309,20 +278,12 @@ impl Count {
     }
 
     /// The orders, to be put behind their number.
-    fn named(&self) -> Named<'_> {
-        Named(&self.order_ids)
-    }
-}
-
-struct Named<'c>(&'c [OrderId]);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before = " (";
-        for id in self.0.iter().take(NAMED_MAX) {
-            write!(f, "{before}{id}")?;
-            before = ", ";
+    fn named(&self) -> String {
+        let ids = self.order_ids.iter().take(NAMED_MAX);
+        let ids: Vec<&str> = ids.map(OrderId::as_str).collect();
+        if ids.is_empty() {
+            return String::new();
         }
-        f.write_str(if self.0.is_empty() { "" } else { ")" })
+        format!(" ({})", ids.join(", "))
     }
 }

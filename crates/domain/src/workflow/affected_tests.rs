@@ -1,12 +1,11 @@
 //! What of a change is counted, and how that is told.
 
 use super::{
-    Action, ActionPath, Affected, Channel, Count, Email, Fate, Policy, RefundedUnits, Transition,
-    Trigger, Webhook, Work, Workflow, Writing, automatic_places, sample,
+    Action, ActionPath, Affected, Channel, Count, Email, Fate, Policy, RefundedUnits, Standing,
+    Transition, Trigger, Webhook, Work, Workflow, Writing, automatic_places, sample,
 };
 use crate::{
     guard::Expression,
-    order::Standing,
     value::{EndpointCode, OrderId, TransitionCode},
 };
 

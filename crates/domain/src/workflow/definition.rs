@@ -19,9 +19,9 @@ use crate::{
 pub struct Workflow {
     /// Its code, immutable.
     pub code: WorkflowCode,
-    /// What people call it.
+    /// Its label.
     pub label: Label,
-    /// What it is for.
+    /// Its purpose.
     pub description: Description,
     /// Where an order starts that names no state.
     pub initial_state: StateCode,
@@ -33,9 +33,9 @@ pub struct Workflow {
     pub status_sharing: StatusSharing,
     /// Whether refunded units have yet to be shipped.
     pub refunded_units: RefundedUnits,
-    /// What becomes of a payment beyond what is due.
+    /// The treatment of payments beyond what is due.
     pub overpayment: Overpayment,
-    /// What may be recorded on its orders.
+    /// The operations that may be recorded on its orders.
     pub operations: Vec<Operation>,
     /// How many automatic steps one step may set off: 1 to 100, usually 16.
     pub max_cascade: u32,
@@ -47,9 +47,9 @@ pub struct Workflow {
     pub assignments: Vec<Assignment>,
     /// The transitions, by position, then code.
     pub transitions: Vec<Transition>,
-    /// What the creation of an order sets off.
+    /// The actions of the creation of an order.
     pub on_create: Vec<Action>,
-    /// What a comment on an order sets off.
+    /// The actions of a comment on an order.
     pub on_comment: Vec<Action>,
 }
 
@@ -83,7 +83,7 @@ pub enum RefundedUnits {
     Fulfilled,
 }
 
-/// What becomes of a payment beyond what is due.
+/// The treatment of payments beyond what is due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overpayment {
@@ -99,26 +99,26 @@ pub enum Overpayment {
 pub struct Operation {
     /// Its code.
     pub code: OperationCode,
-    /// What people call it.
+    /// Its label.
     pub label: Label,
-    /// What recording it does to quantities and amounts.
+    /// Its effect on quantities and amounts.
     pub effect: Effect,
     /// The roles of which the actor needs one; empty means anybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// What must hold for it to be recorded; it sees what the call moves.
+    /// The condition under which it is recorded; it sees what the call moves.
     #[serde(
         default,
         deserialize_with = "crate::guard::stored",
         skip_serializing_if = "Option::is_none"
     )]
     pub guard: Option<Expression>,
-    /// What recording it sets off.
+    /// The actions of recording it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
 }
 
-/// What recording an operation does to an order's quantities and amounts.
+/// The effect of an operation on an order's quantities and amounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -141,9 +141,9 @@ pub enum Effect {
 pub struct State {
     /// Its code.
     pub code: StateCode,
-    /// What people call it.
+    /// Its label.
     pub label: Label,
-    /// What sort of state it is.
+    /// The categories of states.
     pub category: Category,
     /// Whether an order may be created here.
     pub can_start: bool,
@@ -154,17 +154,17 @@ pub struct State {
     pub holdable: bool,
     /// Whether no step leaves it.
     pub terminal: bool,
-    /// What must hold for an order that enters, whatever the way, but a release.
+    /// The condition for an order that enters, however it does, but by a release.
     pub entry_guard: Option<Expression>,
     /// Its place in lists.
     pub position: i32,
-    /// What an order sets off that enters.
+    /// The actions of an order that enters.
     pub on_enter: Vec<Action>,
-    /// What an order sets off that leaves.
+    /// The actions of an order that leaves.
     pub on_leave: Vec<Action>,
 }
 
-/// What sort of state it is.
+/// The categories of states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -190,11 +190,11 @@ pub const LABELS_MAX: usize = 1_000;
 pub struct Status {
     /// Its code, immutable.
     pub code: StatusCode,
-    /// What people call it where their store view has no label of its own.
+    /// Its label where their store view has no label of its own.
     pub label: Label,
     /// Labels by store view.
     pub store_view_labels: BTreeMap<StoreView, Label>,
-    /// What it means.
+    /// Its meaning.
     pub description: Description,
     /// The colour of its badge.
     pub color: Option<Color>,
@@ -202,7 +202,7 @@ pub struct Status {
     pub position: i32,
     /// Whether it is no longer entered, except by release.
     pub retired: bool,
-    /// What an order sets off that comes to it, whatever the way, but a release.
+    /// The actions of an order that comes to it, however it does, but by a release.
     pub on_enter: Vec<Action>,
 }
 
@@ -219,14 +219,23 @@ pub struct Assignment {
     pub visible_on_storefront: bool,
 }
 
+/// A state and a status that is assigned to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Standing {
+    /// The state.
+    pub state: StateCode,
+    /// The status.
+    pub status: StatusCode,
+}
+
 /// A declared way from somewhere to a state and status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// Its code, immutable.
     pub code: TransitionCode,
-    /// What people call it.
+    /// Its label.
     pub label: Label,
-    /// What it is for.
+    /// Its purpose.
     pub description: Description,
     /// The statuses it leaves; empty means any.
     pub from_statuses: Vec<StatusCode>,
@@ -236,9 +245,9 @@ pub struct Transition {
     pub to_state: StateCode,
     /// The status it enters, or none for the default of the state.
     pub to_status: Option<StatusCode>,
-    /// What must hold for the order that leaves.
+    /// The condition for the order that leaves.
     pub guard: Option<Expression>,
-    /// What starts it.
+    /// Its trigger.
     pub trigger: Trigger,
     /// The operation that it records for all that is left.
     pub operation: Option<OperationCode>,
@@ -250,13 +259,13 @@ pub struct Transition {
     pub notify_customer: bool,
     /// The roles of which the actor needs one; empty means anybody.
     pub roles: Vec<Role>,
-    /// What an order sets off that takes it.
+    /// The actions of an order that takes it.
     pub actions: Vec<Action>,
     /// Its place among several that match: the lowest goes first, then the code.
     pub position: i32,
 }
 
-/// What starts a transition.
+/// The trigger of a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// A call.
@@ -274,6 +283,13 @@ pub enum Trigger {
 }
 
 impl Transition {
+    /// Whether the transition starts where an order stands.
+    pub(crate) fn leaves(&self, from: &Standing) -> bool {
+        let (states, statuses) = (&self.from_states, &self.from_statuses);
+        (states.is_empty() || states.contains(&from.state))
+            && (statuses.is_empty() || statuses.contains(&from.status))
+    }
+
     /// Whether a step may set it off that stays in this state and leaves this status: it has a
     /// guard and names the place. A rule from anywhere never touches a status inside a state,
     /// which may be the shop's own.
@@ -286,18 +302,12 @@ impl Transition {
 impl Trigger {
     /// Whether a step sets it off, and neither a call nor time.
     pub fn is_automatic(&self) -> bool {
-        match self {
-            Self::Automatic | Self::OnOperations(_) => true,
-            Self::Manual | Self::After(_) | Self::At(_) => false,
-        }
+        matches!(self, Self::Automatic | Self::OnOperations(_))
     }
 
     /// Whether time sets it off.
     pub fn is_timed(&self) -> bool {
-        match self {
-            Self::After(_) | Self::At(_) => true,
-            Self::Manual | Self::OnOperations(_) | Self::Automatic => false,
-        }
+        matches!(self, Self::After(_) | Self::At(_))
     }
 
     /// The date that it waits for, if any.

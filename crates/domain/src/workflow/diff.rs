@@ -1,4 +1,4 @@
-//! What differs between two workflows, part by part, in words that a person reads.
+//! The differences of two workflows, part by part, in words that a person reads.
 
 mod cut;
 mod fields;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Subject, Workflow};
 use fields::{Fields, parts};
 
-/// What is shown of a field that says nothing.
+/// The word for a field that says nothing.
 const UNSET: &str = "none";
 
 /// Whether a part came, changed or went.
@@ -30,7 +30,7 @@ pub enum DifferenceKind {
 pub struct Difference {
     /// Whether it came, changed or went.
     pub kind: DifferenceKind,
-    /// Which part.
+    /// The part.
     pub subject: Subject,
     /// Its fields before, as `field: value` separated by `; `: those that differ, or
     /// all that are set of a part that went. Empty for a part that came. A line break is written
@@ -40,40 +40,38 @@ pub struct Difference {
     pub after: String,
 }
 
-/// Says what differs, with whole values: the workflow's own fields first, then its parts by sort
-/// and code. Each action is a part of its own. The order of lists does not matter.
+/// Finds the differences, with whole values: the workflow's own fields first, then its parts by
+/// sort and code. Each action is a part of its own. The order of lists does not matter.
 pub fn diff(before: &Workflow, after: &Workflow) -> Vec<Difference> {
-    compare_all(before, after, Length::Whole)
+    compare_all(before, after, ValueLength::Whole)
 }
 
-/// Says what differs as [`diff`] does, in values that can be kept: of long ones, the place where
-/// they differ with a little around it, and the beginning of those that came or went. What differs
-/// is told apart all the same.
+/// Finds the differences as [`diff`] does, in values that can be kept: of long ones, the place
+/// where they differ with a little around it, and the beginning of those that came or went. What
+/// differs is told apart all the same.
 pub fn diff_shortened(before: &Workflow, after: &Workflow) -> Vec<Difference> {
-    compare_all(before, after, Length::Short)
+    compare_all(before, after, ValueLength::Short)
 }
 
-/// How much is shown of values.
+/// The length of the values that are shown.
 #[derive(Debug, Clone, Copy)]
-enum Length {
+enum ValueLength {
     Whole,
     Short,
 }
 
-fn compare_all(before: &Workflow, after: &Workflow, length: Length) -> Vec<Difference> {
+fn compare_all(before: &Workflow, after: &Workflow, length: ValueLength) -> Vec<Difference> {
     let (before, after) = (parts(before), parts(after));
     let subjects: BTreeSet<&Subject> = before.keys().chain(after.keys()).collect();
-    subjects
-        .into_iter()
-        .filter_map(|subject| compare(subject, before.get(subject), after.get(subject), length))
-        .collect()
+    let compare = |it: &Subject| compare(it, before.get(it), after.get(it), length);
+    subjects.into_iter().filter_map(compare).collect()
 }
 
 fn compare(
     subject: &Subject,
     before: Option<&Fields>,
     after: Option<&Fields>,
-    length: Length,
+    length: ValueLength,
 ) -> Option<Difference> {
     let (kind, before, after) = match (before, after) {
         (Some(before), Some(after)) if before == after => return None,
@@ -98,13 +96,13 @@ fn compare(
 }
 
 /// All that is set of a part that came or went.
-fn shown(fields: &Fields, length: Length) -> String {
-    let set = fields
-        .iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    let texts = set.map(|(name, value)| match length {
-        Length::Whole => field(name, &plain(Some(value))),
-        Length::Short => field(name, &plain(Some(&cut::beginning(value)))),
+fn shown(fields: &Fields, length: ValueLength) -> String {
+    let texts = fields.iter().filter_map(|(name, value)| {
+        let value = value.as_deref()?;
+        Some(match length {
+            ValueLength::Whole => field(name, &plain(Some(value))),
+            ValueLength::Short => field(name, &plain(Some(&cut::beginning(value)))),
+        })
     });
     texts.collect::<Vec<_>>().join("; ")
 }
@@ -121,27 +119,24 @@ fn differing<'f>(before: &'f Fields, after: &'f Fields) -> Vec<Changed<'f>> {
     let (old, new) = (by_name(before), by_name(after));
     let mut seen = BTreeSet::new();
     let names = before.iter().chain(after).map(|(name, _)| &**name);
-    let changed = names
-        .filter(|name| seen.insert(*name))
-        .map(|name| Changed {
-            name,
-            before: old.get(name).copied().flatten(),
-            after: new.get(name).copied().flatten(),
-        })
-        .filter(|field| field.before != field.after);
-    changed.collect()
+    let names = names.filter(|name| seen.insert(*name));
+    let fields = names.map(|name| Changed {
+        name,
+        before: old.get(name).copied().flatten(),
+        after: new.get(name).copied().flatten(),
+    });
+    fields.filter(|it| it.before != it.after).collect()
 }
 
 fn by_name(fields: &Fields) -> BTreeMap<&str, Option<&str>> {
-    let named = fields.iter();
-    named
-        .map(|(name, value)| (&**name, value.as_deref()))
-        .collect()
+    let fields = fields.iter();
+    let fields = fields.map(|(name, value)| (&**name, value.as_deref()));
+    fields.collect()
 }
 
 /// Both sides of a part that differs. Where they would read the same, as a text of the word for
 /// nothing does, values are quoted.
-fn told(changed: &[Changed<'_>], length: Length) -> (String, String) {
+fn told(changed: &[Changed<'_>], length: ValueLength) -> (String, String) {
     let (before, after) = sides(changed, length, plain);
     if before == after {
         return sides(changed, length, quoted);
@@ -151,7 +146,7 @@ fn told(changed: &[Changed<'_>], length: Length) -> (String, String) {
 
 fn sides(
     changed: &[Changed<'_>],
-    length: Length,
+    length: ValueLength,
     written: fn(Option<&str>) -> String,
 ) -> (String, String) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -162,12 +157,12 @@ fn sides(
     } in changed
     {
         let (old, new) = match (length, old, new) {
-            (Length::Whole, old, new) => (written(*old), written(*new)),
-            (Length::Short, Some(old), Some(new)) => {
+            (ValueLength::Whole, old, new) => (written(*old), written(*new)),
+            (ValueLength::Short, Some(old), Some(new)) => {
                 let (old, new) = cut::around(old, new);
                 (written(Some(&old)), written(Some(&new)))
             }
-            (Length::Short, old, new) => {
+            (ValueLength::Short, old, new) => {
                 let [old, new] = [old, new].map(|value| value.map(cut::beginning));
                 (written(old.as_deref()), written(new.as_deref()))
             }
@@ -184,10 +179,8 @@ fn field(name: &str, value: &str) -> String {
 
 /// A value on one line.
 fn plain(value: Option<&str>) -> String {
-    value.map_or_else(
-        || UNSET.to_owned(),
-        |value| value.replace('\r', "\\r").replace('\n', "\\n"),
-    )
+    let value = value.unwrap_or(UNSET);
+    value.replace('\r', "\\r").replace('\n', "\\n")
 }
 
 fn quoted(value: Option<&str>) -> String {

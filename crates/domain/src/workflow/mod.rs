@@ -10,7 +10,6 @@ pub mod diagram;
 mod diff;
 pub mod document;
 mod edit;
-mod graph;
 mod lint;
 mod lookup;
 mod normal;
@@ -22,12 +21,12 @@ mod subject;
 
 pub use action::{
     ACTIONS_MAX, Action, ActionPath, COPIES_MAX, Channel, CopyMethod, Email, Identity, Notify,
-    Occasion, Policy, Publish, Webhook, Work, Writing,
+    Policy, Publish, TriggerPoint, Webhook, Work, Writing,
 };
 pub use affected::{Affected, Count, Fate, automatic_places};
 pub use definition::{
     Assignment, Category, CommentStatus, Effect, LABELS_MAX, Operation, Overpayment, RefundedUnits,
-    State, Status, StatusSharing, Transition, Trigger, Workflow,
+    Standing, State, Status, StatusSharing, Transition, Trigger, Workflow,
 };
 pub use diff::{Difference, DifferenceKind, diff, diff_shortened};
 pub use edit::{
@@ -35,9 +34,7 @@ pub use edit::{
     create_transition, delete_status, delete_transition, unassign, update_status,
     update_transition,
 };
-pub(crate) use graph::ReadyAction;
-pub use graph::{Graph, GraphError};
 pub use lint::{Finding, Rule, Severity, lint, missing_parts};
 pub use record::{Record, Stamp};
-pub use refusal::{InTheWay, Refusal, Usage};
+pub use refusal::{Blocker, Refusal, Usage};
 pub use subject::Subject;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Action, Trigger, Workflow};
 
 impl Workflow {
-    /// Sorts every list: parts by position, then code, and so their actions; operations by code; assignments by
-    /// state, the default first, then by status; sets of codes by code, each once.
+    /// Sorts every list: parts by position, then code, and so their actions; operations by code;
+    /// assignments by state, the default first, then by status; sets of codes by code, each once.
     ///
     /// Parts with the same code are all kept: [`super::lint`] names them.
     #[must_use]
@@ -47,28 +47,17 @@ impl Workflow {
     }
 
     fn sort_assignments(&mut self) {
-        let states: BTreeMap<_, _> = self
-            .states
-            .iter()
-            .zip(0..)
-            .map(|(part, rank)| (&part.code, rank))
-            .collect();
-        let statuses: BTreeMap<_, _> = self
-            .statuses
-            .iter()
-            .zip(0..)
-            .map(|(part, rank)| (&part.code, rank))
-            .collect();
-        self.assignments.sort_by_cached_key(|assignment| {
+        let states = self.states.iter().map(|state| &state.code);
+        let states: BTreeMap<_, _> = states.zip(0_usize..).collect();
+        let statuses = self.statuses.iter().map(|status| &status.code);
+        let statuses: BTreeMap<_, _> = statuses.zip(0_usize..).collect();
+        self.assignments.sort_by_cached_key(|pair| {
             (
-                states.get(&assignment.state).copied().unwrap_or(usize::MAX),
-                assignment.state.clone(),
-                !assignment.is_default,
-                statuses
-                    .get(&assignment.status)
-                    .copied()
-                    .unwrap_or(usize::MAX),
-                assignment.status.clone(),
+                states.get(&pair.state).copied().unwrap_or(usize::MAX),
+                pair.state.clone(),
+                !pair.is_default,
+                statuses.get(&pair.status).copied().unwrap_or(usize::MAX),
+                pair.status.clone(),
             )
         });
     }

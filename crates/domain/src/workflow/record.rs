@@ -19,16 +19,13 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The etag of the part, which means nothing to callers: it differs after every change of it, and
-    /// from that of any other part of the same code that there was before or will be later.
+    /// The etag of the part, which means nothing to callers: it differs after every change of it,
+    /// and from that of any other part of the same code that there was before or will be later.
     pub fn etag(&self) -> String {
         let (made, changed) = (self.create_time.micros(), self.update_time.micros());
         // Versions begin anew where a part is made again, and where a change was lost with a database.
-        format!(
-            "{:x}-{made:x}-{:x}",
-            self.version,
-            changed.wrapping_sub(made)
-        )
+        let after = changed.wrapping_sub(made);
+        format!("{:x}-{made:x}-{after:x}", self.version)
     }
 
     fn new(version: i64, now: Timestamp) -> Self {
@@ -42,8 +39,8 @@ impl Stamp {
     fn touched(&self, version: i64, now: Timestamp) -> Self {
         Self {
             version,
-            create_time: self.create_time,
             update_time: now,
+            ..*self
         }
     }
 }
@@ -65,17 +62,10 @@ impl Record {
     /// The first version of a workflow.
     pub fn first(workflow: Workflow, now: Timestamp) -> Self {
         let stamp = Stamp::new(1, now);
+        let (statuses, transitions) = (workflow.statuses.iter(), workflow.transitions.iter());
         Self {
-            statuses: workflow
-                .statuses
-                .iter()
-                .map(|s| (s.code.clone(), stamp))
-                .collect(),
-            transitions: workflow
-                .transitions
-                .iter()
-                .map(|t| (t.code.clone(), stamp))
-                .collect(),
+            statuses: statuses.map(|it| (it.code.clone(), stamp)).collect(),
+            transitions: transitions.map(|it| (it.code.clone(), stamp)).collect(),
             stamp,
             workflow,
         }
@@ -98,12 +88,12 @@ impl Record {
         let version = self.stamp.version + 1;
         let old = &self.workflow;
         let statuses = workflow.statuses.iter().map(|status| {
-            let same = old.statuses.iter().any(|other| other == status);
+            let same = old.statuses.contains(status);
             let stamp = renew(self.statuses.get(&status.code), same, version, now);
             (status.code.clone(), stamp)
         });
         let transitions = workflow.transitions.iter().map(|transition| {
-            let same = old.transitions.iter().any(|other| other == transition);
+            let same = old.transitions.contains(transition);
             let stamp = renew(self.transitions.get(&transition.code), same, version, now);
             (transition.code.clone(), stamp)
         });

@@ -10,7 +10,6 @@ use crate::{
     },
 };
 
-/// How many findings the text of a refusal spells out.
 const FINDINGS_SPELLED_MAX: usize = 5;
 
 /// Why a change of a workflow was refused; nothing was changed.
@@ -22,8 +21,8 @@ pub enum Refusal {
         /// Its code.
         workflow: WorkflowCode,
     },
-    /// What is stored of the workflow cannot be read in full, so a change of a part of it is none of
-    /// the whole.
+    /// What is stored of the workflow cannot be read in full, so a change of a part of it is none
+    /// of the whole.
     #[error(
         "workflow {workflow} cannot be read in full: {finding}; ApplyWorkflow with a whole document and mode REPLACE \
          mends it, and ExportWorkflow with a version of ListWorkflowVersions gives one"
@@ -134,7 +133,7 @@ pub enum Refusal {
         /// The state of the pair that is meant; none where the status itself would go.
         state: Option<StateCode>,
         /// Why it matters.
-        why: InTheWay,
+        why: Blocker,
         /// The orders.
         usage: Usage,
     },
@@ -175,7 +174,7 @@ pub enum Refusal {
     GuardInvalid {
         /// The transition.
         transition: TransitionCode,
-        /// What is wrong with it.
+        /// Its fault.
         problem: GuardError,
     },
     /// The expression cannot be the date that a transition waits for.
@@ -183,7 +182,7 @@ pub enum Refusal {
     DateInvalid {
         /// The transition.
         transition: TransitionCode,
-        /// What is wrong with it.
+        /// Its fault.
         problem: GuardError,
     },
     /// The expression cannot be the condition of an action.
@@ -193,7 +192,7 @@ pub enum Refusal {
         transition: TransitionCode,
         /// The action.
         action: ActionCode,
-        /// What is wrong with it.
+        /// Its fault.
         problem: GuardError,
     },
     /// The result would break rules of workflows.
@@ -224,30 +223,30 @@ pub enum Refusal {
     /// The caller has seen another version.
     #[error("the etag is {current}, the call expects {expected}")]
     VersionMismatch {
-        /// What the caller expects.
+        /// The version that the caller expects.
         expected: String,
-        /// What it is.
+        /// The version that it has.
         current: String,
     },
 }
 
-/// Why it stands in the way of a change that orders use a status.
+/// The reason why a change is blocked by orders that use a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InTheWay {
+pub enum Blocker {
     /// The status, or its place in a state, would go.
     Goes,
     /// It would go because the document that replaces the workflow does not name it.
     LeftOut,
-    /// Its state would become held, where orders stand by a hold alone: no step and no release would
-    /// lead them on.
+    /// Its state would become held, where orders stand by a hold alone: no step and no release
+    /// would lead them on.
     BecomesHeld,
 }
 
-/// Orders that stand in the way.
+/// The orders that block a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// How many there are, as far as they are counted; more than [`Self::COUNT_MAX`] where there are
-    /// more.
+    /// How many there are, as far as they are counted; more than [`Self::COUNT_MAX`] where there
+    /// are more.
     pub count: u64,
     /// The ids of up to ten of them.
     pub order_ids: Vec<OrderId>,
@@ -258,7 +257,7 @@ impl Usage {
     pub const COUNT_MAX: u64 = 1_000;
 }
 
-impl InTheWay {
+impl Blocker {
     fn clause(self) -> &'static str {
         match self {
             Self::Goes => "",
@@ -324,11 +323,8 @@ impl Refusal {
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {
-    items
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 /// What to do stands before the lists, since the end of a long text is cut.
@@ -358,18 +354,14 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 fn in_state(state: Option<&StateCode>) -> String {
-    state
-        .map(|state| format!(" in state {state}"))
-        .unwrap_or_default()
+    let clause = state.map(|state| format!(" in state {state}"));
+    clause.unwrap_or_default()
 }
 
 fn spelled(findings: &[Finding]) -> String {
     let mut text = list(findings.get(..FINDINGS_SPELLED_MAX).unwrap_or(findings));
-    if let Some(more) = findings
-        .len()
-        .checked_sub(FINDINGS_SPELLED_MAX)
-        .filter(|more| *more > 0)
-    {
+    let more = findings.len().saturating_sub(FINDINGS_SPELLED_MAX);
+    if more > 0 {
         let _ = write!(text, " and {more} more");
     }
     text
@@ -407,16 +399,16 @@ mod tests {
             },
         };
         assert_eq!(
-            in_use(InTheWay::Goes).to_string(),
+            in_use(Blocker::Goes).to_string(),
             "status x in state b is in use: 1 order, 7"
         );
         assert_eq!(
-            in_use(InTheWay::LeftOut).to_string(),
+            in_use(Blocker::LeftOut).to_string(),
             "status x in state b is in use, but the document leaves it out (name it, or use mode MERGE): 1 \
              order, 7"
         );
         assert_eq!(
-            in_use(InTheWay::BecomesHeld).to_string(),
+            in_use(Blocker::BecomesHeld).to_string(),
             "status x in state b is in use, and the state becomes held, where orders stand by a hold \
              alone: 1 order, 7"
         );

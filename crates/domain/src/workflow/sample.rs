@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Assignment, Category, CommentStatus, Effect, Graph, Operation, Overpayment,
-    RefundedUnits, State, Status, StatusSharing, Transition, Trigger, Work, Workflow,
+    Action, Assignment, Category, CommentStatus, Effect, Operation, Overpayment, RefundedUnits,
+    State, Status, StatusSharing, Transition, Trigger, Work, Workflow,
 };
 use crate::{
     actor::Actor,
     guard::Expression,
-    order::{self, Context, Customer, NewLine, NewOrder, Order},
+    history::replay,
+    judge::{Graph, create},
+    order::{Context, Customer, NewLine, NewOrder, Order},
     value::{
         ActionCode, Attributes, Comment, Description, Label, LineId, Metadata, Money,
         OperationCode, OrderId, ProductName, Quantity, Sku, StateCode, StatusCode, Timestamp,
@@ -214,8 +216,8 @@ pub(crate) fn new_order(graph: &Graph, lines: Vec<NewLine>) -> NewOrder {
 /// An order of two lines: 1 with a quantity of 2, 2 with a quantity of 1.5.
 pub(crate) fn order_of(graph: &Graph) -> Order {
     let new = new_order(graph, vec![line("1", "2"), line("2", "1.5")]);
-    let entries = order::create(graph, &new, &context(), CREATED).unwrap();
-    order::replay(&entries).unwrap()
+    let entries = create(graph, &new, &context(), CREATED).unwrap();
+    replay(&entries).unwrap()
 }
 
 pub(crate) fn graph_and_order() -> (Graph, Order) {

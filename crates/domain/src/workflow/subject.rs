@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ActionPath;
+use super::{ActionPath, TriggerPoint};
 use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
 
-/// A part of a workflow, or of its document; its text is a word and a code, such as `status pending_paypal`,
-/// `assignment new/pending` or `action transition.ship.tell_erp`.
+/// A part of a workflow, or of its document; its text is a word and a code, such as `status
+/// pending_paypal`, `assignment new/pending` or `action transition.ship.tell_erp`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
@@ -26,8 +26,21 @@ pub enum Subject {
     Transition(TransitionCode),
     /// An action, at whatever place.
     Action(ActionPath),
-    /// What stands at a path of the document itself, such as `states.new.label`; empty for all of it.
+    /// The part at a path of the document itself, such as `states.new.label`; empty for all of it.
     Document(String),
+}
+
+impl TriggerPoint {
+    /// The part of the workflow that its actions belong to.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Leave(state) | Self::Enter(state) => Subject::State(state.clone()),
+            Self::Status(code) => Subject::Status(code.clone()),
+            Self::Transition(code) => Subject::Transition(code.clone()),
+            Self::Operation(code) => Subject::Operation(code.clone()),
+            Self::Create | Self::Comment => Subject::Workflow,
+        }
+    }
 }
 
 impl fmt::Display for Subject {

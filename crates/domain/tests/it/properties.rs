@@ -5,7 +5,9 @@
 use proptest::{prelude::*, test_runner::TestRunner};
 use waymark_domain::{
     actor::Actor,
-    history::{Change, Detail, Entry, Recorded},
+    guard::CostBudget,
+    history::{self, Change, Detail, Entry, Recorded},
+    judge::{self, Graph},
     order::{
         self, Action, AttributesPatch, Command, Context, Counting, Customer, Line, LineQuantity,
         NewLine, NewOrder, OperationLines, Order, Patch, Progress, Refundable, Target, Units,
@@ -15,7 +17,7 @@ use waymark_domain::{
         Attributes, Comment, Currency, HoldId, LineId, Metadata, Money, OperationCode, OrderId,
         ProductName, Quantity, Reason, Role, Sku, StateCode, StatusCode, Timestamp, TransitionCode,
     },
-    workflow::{Effect, Graph, Workflow},
+    workflow::{Effect, Workflow},
 };
 
 const LINES: usize = 3;
@@ -163,7 +165,7 @@ fn created(graph: &Graph, lines: Vec<NewLine>) -> Option<Vec<Entry>> {
         attributes: Attributes::default(),
         expected_version: None,
     };
-    order::create(graph, &new, &context(""), Timestamp::from_micros(1)).ok()
+    judge::create(graph, &new, &context(""), Timestamp::from_micros(1)).ok()
 }
 
 fn invariants(graph: &Graph, order: &Order, entries: &[Entry]) {
@@ -210,7 +212,7 @@ fn invariants(graph: &Graph, order: &Order, entries: &[Entry]) {
         assert_eq!(entry.from, before, "both sides, always");
         assert_eq!(entry.workflow_version, 7);
     }
-    assert_eq!(order::replay(entries).as_ref(), Some(order));
+    assert_eq!(history::replay(entries).as_ref(), Some(order));
     // Each of them is tried, which takes its time.
     if order.version % 4 == 0 {
         what_is_allowed_can_be_recorded(graph, order);
@@ -311,8 +313,9 @@ fn ends_well(graph: &Graph, order: &Order) {
     let mut moves = [Effect::Ship, Effect::Invoice, Effect::Cancel].into_iter();
     if !moves.any(allows) {
         let (actor, now) = (context("").actor, Timestamp::from_micros(5));
-        let mut ways = order::available(graph, order, &actor, now).into_iter();
-        let may_leave = ways.any(|(_, answer)| answer.is_ok());
+        let budget = CostBudget::new();
+        let ways = judge::available_within(&budget, graph, order, &actor, now);
+        let may_leave = ways.into_iter().any(|(_, answer)| answer.is_ok());
         assert!(may_leave, "it is stuck in {}", state.code);
     }
 }
@@ -349,7 +352,7 @@ fn decide(graph: &Graph, order: &Order, action: Action) -> Result<Vec<Entry>, or
         expected_version: None,
         action,
     };
-    order::decide(graph, order, &command, Timestamp::from_micros(5))
+    judge::decide(graph, order, &command, Timestamp::from_micros(5))
 }
 
 /// Takes back what a step has just recorded, if its state lists the operation still: all
@@ -391,7 +394,7 @@ fn taken_back_is_as_before(graph: &Graph, before: &Order, after: &Order, recorde
                 return;
             }
         };
-        let again = step.iter().fold(after.clone(), order::evolve);
+        let again = step.iter().fold(after.clone(), history::evolve);
         let moved = |order: &Order| {
             let totals = [
                 order.total_paid,
@@ -417,7 +420,7 @@ fn walk(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
     let Some(mut entries) = created(graph, lines) else {
         return;
     };
-    let mut order = order::replay(&entries).unwrap();
+    let mut order = history::replay(&entries).unwrap();
     invariants(graph, &order, &entries);
     for (index, action) in actions.iter().enumerate() {
         let now = Timestamp::from_micros(10 + i64::try_from(index).unwrap());
@@ -427,7 +430,7 @@ fn walk(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
             action: action.clone(),
         };
         let before = order.clone();
-        let answer = order::decide(graph, &order, &command, now);
+        let answer = judge::decide(graph, &order, &command, now);
         assert_eq!(order, before, "deciding changes nothing");
         let Ok(step) = answer else { continue };
         assert!(!step.is_empty());
@@ -446,7 +449,7 @@ fn walk(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
                 "no step leaves a terminal state"
             );
         }
-        order = step.iter().fold(order, order::evolve);
+        order = step.iter().fold(order, history::evolve);
         if let Detail::Recorded(recorded) = &step[0].detail {
             taken_back_is_as_before(graph, &before, &order, recorded);
         }
@@ -459,7 +462,7 @@ fn hold_and_release(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
     let Some(entries) = created(graph, lines) else {
         return;
     };
-    let mut order = order::replay(&entries).unwrap();
+    let mut order = history::replay(&entries).unwrap();
     for action in actions {
         let run = |order: &Order, action: &Action| {
             let command = Command {
@@ -467,10 +470,10 @@ fn hold_and_release(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
                 expected_version: None,
                 action: action.clone(),
             };
-            order::decide(graph, order, &command, Timestamp::from_micros(20))
+            judge::decide(graph, order, &command, Timestamp::from_micros(20))
         };
         if let Ok(step) = run(&order, action) {
-            order = step.iter().fold(order, order::evolve);
+            order = step.iter().fold(order, history::evolve);
         }
         let hold = Action::Hold {
             reason: Reason::default(),
@@ -480,13 +483,13 @@ fn hold_and_release(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
         let Ok(placed) = run(&order, &hold) else {
             continue;
         };
-        let waiting = placed.iter().fold(order.clone(), order::evolve);
+        let waiting = placed.iter().fold(order.clone(), history::evolve);
         let Ok(released) = run(&waiting, &Action::Release { hold: None }) else {
             panic!("a held order can be released")
         };
         if order.return_to.is_none() {
             assert_eq!(placed.len() + released.len(), 2, "and nothing else happens");
-            let back = order::evolve(waiting, &released[0]);
+            let back = history::evolve(waiting, &released[0]);
             assert_eq!(back.standing, order.standing, "exactly what was left");
         }
     }

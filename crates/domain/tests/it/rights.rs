@@ -8,17 +8,18 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use waymark_domain::{
     actor::{Actor, ActorKind},
     guard::Expression,
-    history::{Detail, Entry},
+    history::{self, Detail, Entry},
+    judge::{self, Graph},
     order::{
-        self, Action, AttributesPatch, Command, Context, Customer, NewOrder, OperationLines, Order,
-        Patch, Standing, Target,
+        Action, AttributesPatch, Command, Context, Customer, NewOrder, OperationLines, Order,
+        Patch, Target,
     },
     value::{
         ActionCode, Attributes, Comment, Description, Label, Metadata, Money, OrderId, Reason,
         Role, StateCode, StatusCode, Timestamp, TransitionCode,
     },
     workflow::{
-        Action as Declared, CommentStatus, Graph, Transition, Trigger, Work, Workflow, Writing,
+        Action as Declared, CommentStatus, Standing, Transition, Trigger, Work, Workflow, Writing,
         document::{Format, Mode, apply, parse},
     },
 };
@@ -445,7 +446,7 @@ fn created(graph: &Graph, actor: &Actor, place: Option<usize>) -> Option<Vec<Ent
         expected_version: None,
     };
     let now = Timestamp::from_micros(1);
-    order::create(graph, &new, &context(actor.clone()), now).ok()
+    judge::create(graph, &new, &context(actor.clone()), now).ok()
 }
 
 fn walk(parts: &Parts, place: Option<usize>, deeds: &[(u8, Deed)], seen: &Seen) {
@@ -457,7 +458,7 @@ fn walk(parts: &Parts, place: Option<usize>, deeds: &[(u8, Deed)], seen: &Seen) 
     let Some(step) = created(&graph, &creator, None) else {
         return;
     };
-    let mut order: Order = order::replay(&step).unwrap();
+    let mut order: Order = history::replay(&step).unwrap();
     for (index, (bits, deed)) in deeds.iter().enumerate() {
         let actor = match deed {
             Deed::Time => Actor::system(),
@@ -469,10 +470,10 @@ fn walk(parts: &Parts, place: Option<usize>, deeds: &[(u8, Deed)], seen: &Seen) 
             action: action(deed),
         };
         let now = Timestamp::from_micros(10_000_000 * (1 + i64::try_from(index).unwrap()));
-        match order::decide(&graph, &order, &command, now) {
+        match judge::decide(&graph, &order, &command, now) {
             Ok(step) => {
                 rights_hold(&graph, &actor, &step, seen);
-                order = step.iter().fold(order, order::evolve);
+                order = step.iter().fold(order, history::evolve);
             }
             Err(refusal) => count(seen, refusal.reason()),
         }

@@ -1,18 +1,18 @@
-//! What units are answered, put together from what became of their pieces.
+//! The answers to units, put together from the outcomes of their pieces.
 
 use waymark_domain::order::Order;
 
 use super::{
     CommitError, Committed, Refusal, StepError, Unit, UnitOutcome, UnitProgress, UnitState,
-    attempt::{Piece, PieceOutcome},
+    batch::{Piece, PieceOutcome},
 };
 
-/// What the orders of a unit's answers may take together, as reckoned here. It is several times
+/// The bytes that the orders of a unit's answers may take together, as reckoned here. It is several times
 /// what an answer to a call may, and what does not fit into that is not shown.
 pub(super) const ORDERS_BYTES_MAX: usize = 8 << 20;
-/// What a line of an order takes, or a hold on it, with its texts.
+/// The bytes of a line of an order, or a hold on it, with its texts.
 const ITEM_BYTES: usize = 512;
-/// What an attribute takes beside its texts.
+/// The bytes of an attribute beside its texts.
 const ATTRIBUTE_BYTES: usize = 64;
 
 /// The order as an answer has it: none where there is no room for it, of which it takes its part.
@@ -21,7 +21,7 @@ pub(super) fn shown(order: &Order, room: &mut usize) -> Option<Order> {
     Some(order.clone())
 }
 
-/// What an order takes in memory. It decides how many are kept, so it need not be exact.
+/// The bytes of an order in memory. It decides how many are kept, so it need not be exact.
 fn reckoned_bytes(order: &Order) -> usize {
     let attributes = order.attributes.as_map().iter();
     let attributes = attributes.map(|(key, value)| key.len() + value.len() + ATTRIBUTE_BYTES);
@@ -63,7 +63,6 @@ impl Answers {
         (units, Self(answers))
     }
 
-    /// How many steps of a unit are answered.
     pub(super) fn done(&self, unit: usize) -> usize {
         match self.0.get(unit) {
             Some(Answer::Steps(answers)) => answers.len(),
@@ -98,7 +97,6 @@ impl Answers {
         }
     }
 
-    /// Fails pieces, each with its own error.
     pub(super) fn fail(&mut self, failed: &[(Piece, CommitError)]) {
         for (piece, error) in failed {
             if let Some(Answer::Steps(answers)) = self.0.get_mut(piece.unit) {
@@ -107,7 +105,6 @@ impl Answers {
         }
     }
 
-    /// How far each unit has come.
     pub(super) fn finish(self, units: Vec<Unit>) -> Vec<UnitState> {
         let states = self.0.into_iter().zip(units).map(|(answer, unit)| {
             let done = match answer {
@@ -128,7 +125,6 @@ impl Answers {
     }
 }
 
-/// The error of a unit whose steps all failed.
 fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
     let mut worst = None;
     for step in steps {

@@ -1,15 +1,16 @@
 //! One transaction of a batch, from its locks to what it wants to commit.
 
-use std::{collections::BTreeSet, ops::Range, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use uuid::Uuid;
 use waymark_domain::{history::LogPosition, partition::Partition, value::WorkflowCode};
 
 use super::{
-    Committed, Refusal, Step, Unit, UnitMode,
+    Unit,
+    batch::{Piece, PieceOutcome, Purpose},
     budget::{Budget, READ_AHEAD},
     turns::{Decided, Turn, Turns, read_ahead, turns_of},
-    working::{Purpose, Working},
+    working::Working,
     write::{self, Mark, Written},
 };
 use crate::{
@@ -19,34 +20,14 @@ use crate::{
     tx::{Ending, Tx},
 };
 
-/// Steps of one unit that are tried together. An atomic unit is always one piece.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) unit: usize,
-    pub(super) steps: Range<usize>,
-}
-
-impl Piece {
-    pub(super) fn of<'u>(&self, units: &'u [Unit]) -> (&'u [Step], UnitMode) {
-        let unit = units.get(self.unit);
-        let steps = unit
-            .and_then(|unit| unit.steps.get(self.steps.clone()))
-            .unwrap_or_default();
-        (steps, unit.map_or(UnitMode::Separate, |unit| unit.mode))
-    }
-}
-
-/// What became of a piece: each step, or the index of the step that refused them all.
-pub(super) type PieceOutcome = Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)>;
-
 /// A batch that was decided and, but for the commit itself, written.
 pub(super) struct Batch {
-    /// What was decided, each piece with the steps that were.
+    /// The decided pieces, each with the steps that were decided.
     pub(super) outcomes: Vec<(Piece, PieceOutcome)>,
-    /// What was left undecided, in the order of units, and the workflows that it waits for.
+    /// The pieces that were left undecided, in the order of units, and the workflows that they wait
+    /// for.
     pub(super) rest: Vec<Piece>,
     pub(super) unloaded: BTreeSet<WorkflowCode>,
-    /// Its entries.
     pub(super) entries: Vec<Batched>,
     marks: Vec<(Cached, Mark)>,
 }
@@ -67,7 +48,6 @@ impl Batch {
     }
 }
 
-/// Units on their way to the database.
 pub(super) struct Group<'u> {
     pub(super) units: &'u mut Vec<Unit>,
     pub(super) pieces: Vec<Piece>,
@@ -80,7 +60,7 @@ pub(super) type Latecomers<'l> = dyn FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> 
 /// Runs a batch with the locks of its partitions, waiting for them so long, where that is less than
 /// usual. Once they are held, others may join it.
 ///
-/// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
+/// `in_doubt` is the same batch of an earlier transaction whose commit was not answered. It
 /// is settled first, under the locks: with them held, that transaction has ended one way or
 /// the other, and the entry at its first offset says which.
 ///
@@ -93,14 +73,14 @@ pub(super) async fn attempt(
     (locked, wait): (&[Partition], Option<Duration>),
     group: &mut Group<'_>,
     latecomers: Option<&mut Latecomers<'_>>,
-    doubtful: &mut Option<Batch>,
+    in_doubt: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
     let mut turns = turns_of(&group.pieces);
     let first = read_ahead(group.units, &mut turns, READ_AHEAD);
     let mut working = Working::load(store, tx, locked, &first, Purpose::Commit(wait)).await?;
-    if let Some((position, id)) = doubtful.as_ref().and_then(Batch::proof) {
+    if let Some((position, id)) = in_doubt.as_ref().and_then(Batch::proof) {
         let found = history::batch(tx, position).await?;
-        if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
+        if let Some(batch) = in_doubt.take().filter(|_| found == Some(id)) {
             return Ok(Ending::Commit(batch));
         }
     }

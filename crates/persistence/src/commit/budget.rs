@@ -34,7 +34,6 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// The budget of a transaction.
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             batch: settings.batch_budget,
@@ -45,12 +44,10 @@ impl Budget {
         }
     }
 
-    /// The refusal of an atomic unit that takes longer.
     pub(super) fn refusal(&self) -> Refusal {
         Refusal::TooCostly { budget: self.whole }
     }
 
-    /// The refusal of a unit whose orders take more memory.
     pub(super) fn refusal_of_size(&self) -> Refusal {
         Refusal::TooLarge {
             bytes_max: self.orders_bytes,
@@ -58,23 +55,22 @@ impl Budget {
     }
 }
 
-/// Refuses a step that was decided from an instant of the stretch on, and took too long.
-pub(super) fn check_step(stretch: &Stretch, began: Instant) -> Result<(), Refusal> {
-    if stretch.is_longer(began, STEP_MAX) {
+/// Refuses a step that was decided from an instant of the run on, and took too long.
+pub(super) fn check_step(timer: &RunTimer, began: Instant) -> Result<(), Refusal> {
+    if timer.is_longer(began, STEP_MAX) {
         return Err(Refusal::TooCostly { budget: STEP_MAX });
     }
     Ok(())
 }
 
-/// A stretch of deciding on one thread.
+/// The time of a run of deciding on one thread.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
+pub(super) struct RunTimer {
     began: Instant,
     spent_before: Duration,
 }
 
-impl Stretch {
-    /// Begins now.
+impl RunTimer {
     pub(super) fn begin() -> Self {
         Self {
             began: Instant::now(),
@@ -82,17 +78,15 @@ impl Stretch {
         }
     }
 
-    /// When it began.
     pub(super) fn began(&self) -> Instant {
         self.began
     }
 
-    /// How much time the thread has spent in it.
     pub(super) fn spent(&self) -> Duration {
         time_of_thread().saturating_sub(self.spent_before)
     }
 
-    /// Whether what began at an instant within the stretch, and ends now, took longer than a limit.
+    /// Whether what began at an instant within the run, and ends now, took longer than a limit.
     pub(super) fn is_longer(&self, since: Instant, limit: Duration) -> bool {
         // What came before spent at most the time that passed.
         since.elapsed() > limit

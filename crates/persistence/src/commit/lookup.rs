@@ -1,51 +1,34 @@
-//! What a batch reads after it holds its locks, each as one set.
+//! The reads of a batch after it holds its locks, each as one set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
+use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
-use waymark_domain::{
-    history::LogPosition,
-    partition::Partition,
-    value::{RequestId, Timestamp},
-};
+use waymark_domain::partition::Partition;
 
 use super::{
+    batch::{OrderKey, Purpose, Remembered, RequestRef},
     on_postgres, on_sqlite,
-    working::{Purpose, Remembered, RequestRef},
 };
 use crate::{
-    BatchId, Error,
+    Error, Head,
     catalog::{self, Edition, EditionRow},
+    heads::{heads, heads_on_postgres},
     postgres::{PgConn, begin_locked},
-    rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
-    schema::{history, journal_pages},
+    rows::{StoredText, entry::EntryRow, order::OrderRow},
     tx::Tx,
 };
 
-/// The longest step: the entry of the call and a hundred automatic ones. `FindSteps` has it too.
-pub(crate) const STEP_ENTRIES_MAX: i64 = 101;
-
-/// For how many request ids the database searches the pages of one order. For more of them all
-/// pages are read, which costs less than to search each page for each id.
-const TAGS_MAX: usize = 4;
-
-/// A workflow and the id of an order.
-pub(crate) type OrderKey<'k> = (&'k str, &'k str);
-
-/// What every batch begins with.
 pub(super) struct Loaded {
-    /// The edition of the catalog.
     pub(super) edition: Edition,
     /// The last entry of each partition that has any.
     pub(super) heads: BTreeMap<Partition, Head>,
-    /// The orders that there are.
     pub(super) orders: Vec<OrderRow>,
 }
 
-/// Reads what every batch begins with; on PostgreSQL in one round trip, which also begins the
-/// transaction of a batch that is meant, with the locks of its partitions.
+/// Reads the beginning of a batch; on PostgreSQL in one round trip, which also begins the transaction
+/// with the locks of its partitions, unless it is a dry run.
 pub(super) async fn load(
     tx: &mut Tx,
     purpose: Purpose,
@@ -58,7 +41,7 @@ pub(super) async fn load(
             let begun = async {
                 match purpose {
                     Purpose::Commit(wait) => begin_locked(transaction, partitions, wait).await,
-                    Purpose::Rehearse => Ok(()),
+                    Purpose::DryRun => Ok(()),
                 }
             };
             let connection: &AsyncPgConnection = transaction;
@@ -71,10 +54,9 @@ pub(super) async fn load(
             let ((), edition, heads, orders) = try_join!(
                 begun,
                 edition,
-                read(on_postgres::heads(connection, partitions)),
+                heads_on_postgres(connection, partitions),
                 read(on_postgres::orders(connection, keys))
             )?;
-            let heads = heads.into_iter().map(head).collect::<Result<_, _>>()?;
             (edition, heads, orders)
         }
         Tx::Sqlite(_) => (
@@ -93,64 +75,8 @@ pub(super) async fn load(
     })
 }
 
-/// The last entry of a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Where it stands.
-    pub position: LogPosition,
-    /// When it was written.
-    pub create_time: Timestamp,
-    /// The transaction that wrote it.
-    pub batch: BatchId,
-}
-
-/// The partition, offset, time and batch of an entry.
-pub(super) type HeadRow = (i32, i64, i64, Vec<u8>);
-
-/// The query for the last entry of a partition.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub(super) fn last_of(number: i32) -> _ {
-    history::table
-        .filter(history::partition.eq(number))
-        .order(history::log_offset.desc())
-        .select((
-            history::partition,
-            history::log_offset,
-            history::create_time,
-            history::batch_id,
-        ))
-}
-
-/// Finds the last entry of each partition that has any.
-pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<Head>, Error> {
-    let rows = match tx {
-        Tx::Postgres(connection) => on_postgres::heads(connection, partitions).await?,
-        Tx::Sqlite(connection) => {
-            let mut rows: Vec<HeadRow> = Vec::new();
-            for partition in partitions {
-                let last = last_of(partition.number());
-                rows.extend(last.first(&mut ***connection).await.optional()?);
-            }
-            rows
-        }
-    };
-    rows.into_iter().map(head).collect()
-}
-
 async fn read<T>(query: impl Future<Output = QueryResult<T>>) -> Result<T, Error> {
     Ok(query.await?)
-}
-
-fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error> {
-    let position = LogPosition {
-        partition: Partition::new(partition),
-        offset,
-    };
-    Ok(Head {
-        position,
-        create_time: Timestamp::from_micros(create_time),
-        batch: BatchId::read(position, batch)?,
-    })
 }
 
 /// Finds orders beside other reads of a connection to PostgreSQL.
@@ -161,7 +87,6 @@ pub(crate) async fn orders_on(
     read(on_postgres::orders(connection, keys)).await
 }
 
-/// Finds orders.
 pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<OrderRow>, Error> {
     match tx {
         Tx::Postgres(connection) => Ok(on_postgres::orders(connection, keys).await?),
@@ -176,90 +101,6 @@ pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<
             Ok(found.await?)
         }
     }
-}
-
-/// The query for the older pages of an order's journal.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub(crate) fn pages_of(partition: Partition, order_key: i64) -> _ {
-    let number: i32 = partition.number();
-    journal_pages::table
-        .filter(journal_pages::partition.eq(number))
-        .filter(journal_pages::order_key.eq(order_key))
-        .select((journal_pages::first_sequence, journal_pages::page))
-}
-
-/// Which pages of the journal of an order are looked for.
-#[derive(Debug)]
-pub(crate) struct PageKey {
-    pub(super) partition: i32,
-    pub(super) order_key: i64,
-    /// What a page has that may have remembered a request id; empty for any page.
-    pub(super) tag: Vec<u8>,
-}
-
-/// The partition, order, first sequence and content of a page.
-pub(super) type PageRow = (i32, i64, i64, Vec<u8>);
-
-/// Finds the older pages of the journals of orders that may have remembered some request ids, for
-/// all orders in one statement.
-pub(super) async fn pages_with(
-    tx: &mut Tx,
-    asked: &BTreeMap<(Partition, i64), Vec<&RequestId>>,
-) -> Result<HashMap<(Partition, i64), Vec<Journal>>, Error> {
-    if asked.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut keys = Vec::with_capacity(asked.len());
-    for ((partition, order_key), ids) in asked {
-        let key = |tag| PageKey {
-            partition: partition.number(),
-            order_key: *order_key,
-            tag,
-        };
-        if ids.len() > TAGS_MAX {
-            keys.push(key(Vec::new()));
-            continue;
-        }
-        for id in ids {
-            keys.push(key(Journal::tag(id)?));
-        }
-    }
-    let mut rows = match tx {
-        Tx::Postgres(connection) => on_postgres::pages(connection, &keys).await?,
-        Tx::Sqlite(connection) => {
-            let read = connection.spawn_blocking(move |inner| on_sqlite::pages(inner, &keys));
-            read.await?
-        }
-    };
-    // A page that may have remembered two of them comes twice.
-    rows.sort_unstable();
-    rows.dedup();
-    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(asked.len());
-    for (partition, order_key, first_sequence, page) in rows {
-        let of_order = found.entry((Partition::new(partition), order_key));
-        of_order.or_default().push((first_sequence, page));
-    }
-    let read = found.into_iter().map(|((partition, order_key), rows)| {
-        let pages = read_pages(partition, order_key, &rows)?;
-        Ok(((partition, order_key), pages))
-    });
-    read.collect()
-}
-
-/// Reads pages of a journal, each with its first sequence.
-pub(crate) fn read_pages(
-    partition: Partition,
-    order_key: i64,
-    rows: &[(i64, Vec<u8>)],
-) -> Result<Vec<Journal>, Error> {
-    let read = rows.iter().map(|(first_sequence, page)| {
-        let reading = Reading {
-            table: "journal_pages",
-            row: &format_args!("{}/{order_key}/{first_sequence}", partition.number()),
-        };
-        Journal::read(page, &reading, "page")
-    });
-    read.collect()
 }
 
 /// Finds the steps that were remembered under request ids. Each id comes with the offset of an
@@ -291,7 +132,8 @@ pub(super) async fn remembered(
     for (key, offset) in maybe {
         let (partition, order_key, request_id) = &key;
         let is_it = |row: &&EntryRow| {
-            row.order_key == *order_key && row.request_id.as_deref() == Some(request_id.as_str())
+            let id = row.request_id.as_ref().and_then(StoredText::utf8);
+            row.order_key == *order_key && id == Some(request_id.as_str())
         };
         let Some(rows) = steps.get(&(partition.number(), offset)) else {
             continue;
@@ -307,16 +149,4 @@ pub(super) async fn remembered(
         remembered.push((key, stored));
     }
     Ok(remembered)
-}
-
-/// The query for all entries of the step that begins at an offset, in their order.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub(super) fn step_at(number: i32, offset: i64) -> _ {
-    let end: i64 = offset + STEP_ENTRIES_MAX;
-    history::table
-        .filter(history::partition.eq(number))
-        .filter(history::log_offset.ge(offset))
-        .filter(history::log_offset.lt(end))
-        .filter(history::step_offset.eq(offset))
-        .order(history::log_offset)
 }

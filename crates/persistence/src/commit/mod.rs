@@ -1,19 +1,19 @@
 //! Committing steps: the one way in which orders change.
 //!
-//! [`Store::commit`](crate::Store::commit) takes many units of steps and writes
-//! all that is not refused, a transaction at a time. `attempt` is such a transaction,
-//! `working` the part of it that happens in memory, `turns` who has its turn there
-//! and for how long, `retry` what happens when the database refuses or the
-//! connection dies.
+//! [`Store::commit`](crate::Store::commit) takes many units of steps and writes all that is not
+//! refused, a transaction at a time. `attempt` is such a transaction, `working` the part of it that
+//! happens in memory, `turns` who has its turn there and for how long, `retry` what happens when
+//! the database refuses or the connection dies.
 
 mod answers;
 mod attempt;
+mod batch;
 mod budget;
+mod dry_run;
 pub(crate) mod lookup;
 mod on_postgres;
 mod on_sqlite;
 mod panics;
-mod rehearse;
 pub(crate) mod retry;
 mod slots;
 mod statements;
@@ -38,14 +38,14 @@ pub struct Step {
     pub workflow: WorkflowCode,
     /// The order.
     pub order_id: OrderId,
-    /// What makes the call recognisable when it comes again; none for not idempotent. Its
-    /// id is what the entry shows, whatever the context says.
+    /// Its idempotency key; none for a call that is not idempotent. Its id is what the entry shows,
+    /// whatever the context says.
     pub request: Option<Request>,
-    /// What shall happen.
+    /// Its change.
     pub change: StepChange,
 }
 
-/// What makes a call recognisable when it comes again.
+/// The idempotency key of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The id that the caller chose.
@@ -54,7 +54,7 @@ pub struct Request {
     pub fingerprint: [u8; 16],
 }
 
-/// What shall happen to an order.
+/// The change of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepChange {
     /// It is created; its workflow and id are those of the step.
@@ -68,13 +68,13 @@ pub enum StepChange {
 pub struct Unit {
     /// The steps; a later one sees what the earlier ones did.
     pub steps: Vec<Step>,
-    /// What a refused step means for the others.
+    /// The meaning of a refused step for the others.
     pub mode: UnitMode,
     /// Whether the orders after the steps are wanted, as many as may be kept until all are answered.
     pub return_orders: bool,
 }
 
-/// What a refused step means for the other steps of its unit.
+/// The meaning of a refused step for the other steps of its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitMode {
     /// Nothing.
@@ -83,17 +83,17 @@ pub enum UnitMode {
     Atomic,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchOutcome {
-    /// What became of each unit, in turn.
+    /// The outcome of each unit, in turn.
     pub units: Vec<Result<UnitOutcome, CommitError>>,
-    /// What is known to be in the log now, those of a partition in its order and in whole steps. Entries whose commit
-    /// may or may not have happened are not among it.
+    /// The entries that are known to be in the log now, those of a partition in its order and in
+    /// whole steps. Entries whose commit is in doubt are not among them.
     pub written: Vec<Batched>,
 }
 
-/// A unit on its way: what became of its first steps, and the others that wait.
+/// A unit on its way: the outcomes of its first steps, and the others that wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitProgress {
     unit: Unit,
@@ -119,7 +119,7 @@ impl UnitProgress {
         self.unit
     }
 
-    /// What became of its first steps.
+    /// The outcomes of its first steps.
     pub fn done(&self) -> &[Result<Committed, StepError>] {
         &self.done
     }
@@ -147,7 +147,7 @@ pub enum UnitState {
     Unfinished(UnitProgress),
 }
 
-/// What became of one turn at the database.
+/// The outcome of one turn at the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitRound {
     /// How far each unit has come, in turn. Those that are not finished must come again in this
@@ -163,10 +163,10 @@ pub struct CommitRound {
     pub unloaded: BTreeSet<WorkflowCode>,
 }
 
-/// What became of a unit.
+/// The outcome of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnitOutcome {
-    /// What became of each step, in turn. All are `Ok` when the unit is atomic.
+    /// The outcome of each step, in turn. All are `Ok` when the unit is atomic.
     Done(Vec<Result<Committed, StepError>>),
     /// The unit is atomic and a step was refused, so nothing was written.
     Refused {
@@ -184,7 +184,7 @@ pub struct Committed {
     /// want it, or where its orders are too large to be kept together.
     pub order: Option<Order>,
     /// The entry of the step and the automatic ones that it set off; none for an update that
-    /// changes nothing. Offset 0 means that the step was only rehearsed.
+    /// changes nothing. Offset 0 means that the step was a dry run.
     pub entries: Vec<Logged>,
     /// Whether the same call was committed before, and only its answer is repeated.
     pub replayed: bool,
@@ -225,7 +225,7 @@ pub enum Refusal {
     WorkflowUnusable {
         /// Its code.
         workflow: WorkflowCode,
-        /// What is wrong with it.
+        /// The problem with it.
         finding: String,
     },
     /// There is no such order.
@@ -298,8 +298,7 @@ pub enum CommitError {
     /// The SQLite file is damaged, and the server stops. Nothing was written.
     #[error("the database file is damaged; nothing was written")]
     StorageDamaged,
-    /// The connection died at the commit, and the database did not come back in time to
-    /// be asked.
+    /// The connection died at the commit, and the database did not come back in time to be asked.
     #[error(
         "the connection to the database was lost at the commit; whether it happened is not known"
     )]

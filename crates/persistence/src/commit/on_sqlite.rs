@@ -1,22 +1,19 @@
-//! The statements of a batch on SQLite, one for each row: they cost no round trip.
-//! They run on the connection itself, since its asynchronous wrapper copies every
-//! value on its way.
+//! The statements of a batch on SQLite, one for each row: they cost no round trip. They run on the
+//! connection itself, since its asynchronous wrapper copies every value on its way.
 
 use std::collections::BTreeSet;
 
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::{
-    lookup::{PageKey, PageRow, step_at},
+    batch::BatchRows,
     statements::{
-        DeleteCustomer, FindOrder, FindPage, InsertCustomer, InsertDelivery, InsertEntry,
-        InsertOrder, InsertPage, UpdateOrder,
+        DeleteCustomer, FindOrder, InsertCustomer, InsertDelivery, InsertEntry, InsertOrder,
+        InsertPage, UpdateOrder, step_at,
     },
-    write::Rows,
 };
 use crate::rows::{entry::EntryRow, order::OrderRow};
 
-/// Finds orders by workflow and id.
 pub(super) fn orders(
     connection: &mut SqliteConnection,
     keys: &[(String, String)],
@@ -25,18 +22,6 @@ pub(super) fn orders(
     for (workflow, id) in keys {
         let find = FindOrder(&(workflow, id));
         rows.extend(find.load::<OrderRow>(connection)?);
-    }
-    Ok(rows)
-}
-
-/// Finds pages of journals.
-pub(super) fn pages(
-    connection: &mut SqliteConnection,
-    keys: &[PageKey],
-) -> QueryResult<Vec<PageRow>> {
-    let mut rows = Vec::with_capacity(keys.len());
-    for key in keys {
-        rows.extend(FindPage(key).load::<PageRow>(connection)?);
     }
     Ok(rows)
 }
@@ -54,28 +39,23 @@ pub(super) fn steps(
 }
 
 /// Writes the rows of a batch, and says how many orders were there to be changed.
-pub(super) fn write(connection: &mut SqliteConnection, rows: &Rows<'_>) -> QueryResult<usize> {
-    for row in &rows.entries {
-        InsertEntry(row).execute(connection)?;
+pub(super) fn write(connection: &mut SqliteConnection, rows: &BatchRows<'_>) -> QueryResult<usize> {
+    /// Sends rows one by one, and counts those that were there.
+    macro_rules! send {
+        ($rows:expr, $one:ident) => {{
+            let mut sent = 0;
+            for row in &$rows {
+                sent += $one(row).execute(connection)?;
+            }
+            sent
+        }};
     }
-    for row in &rows.deliveries {
-        InsertDelivery(row).execute(connection)?;
-    }
-    for row in &rows.created {
-        InsertOrder(row).execute(connection)?;
-    }
-    let mut updated = 0;
-    for row in &rows.changed {
-        updated += UpdateOrder(row).execute(connection)?;
-    }
-    for row in &rows.pages {
-        InsertPage(row).execute(connection)?;
-    }
-    for row in &rows.lost {
-        DeleteCustomer(row).execute(connection)?;
-    }
-    for row in &rows.gained {
-        InsertCustomer(row).execute(connection)?;
-    }
+    send!(rows.entries, InsertEntry);
+    send!(rows.deliveries, InsertDelivery);
+    send!(rows.created, InsertOrder);
+    let updated = send!(rows.changed, UpdateOrder);
+    send!(rows.pages, InsertPage);
+    send!(rows.lost, DeleteCustomer);
+    send!(rows.gained, InsertCustomer);
     Ok(updated)
 }

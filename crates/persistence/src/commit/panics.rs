@@ -25,7 +25,7 @@ pub(super) fn deciding<T>(
                 order.id = %step.order_id,
                 workflow = %step.workflow,
                 error = text(&*panic),
-                "deciding a step panicked; it is refused, and nothing was written for it"
+                "deciding a step panicked, the step is refused"
             );
             Err(Refusal::Fault)
         }
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(writing(async { Ok(7) }).await.unwrap(), 7);
         let panicked = writing(async { panicking() }).await;
         let error = panicked.unwrap_err();
-        assert!(error.is_of_data() && !error.is_passing(), "{error:?}");
+        assert!(error.is_of_data() && !error.is_transient(), "{error:?}");
         let cause = error.source().unwrap().to_string();
         assert!(cause.contains("out of bounds"), "{cause}");
     }

@@ -1,27 +1,24 @@
-//! What happens when the database refuses. A passing refusal is tried again as a
-//! whole; another one is put down to a single step, found by splitting; a commit
+//! Refusals of the database. A transient one is tried again as a whole; another one is put down to a single step, found by splitting; a commit
 //! that was not answered is looked up.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::Instant;
-use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
 use super::{
     BatchOutcome, CommitError, CommitRound, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
-    attempt::{Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces},
+    attempt::{Batch, Group, Latecomers, attempt, partitions, pieces},
+    batch::{Piece, PieceOutcome},
+    dry_run::dry_run,
     panics,
-    rehearse::rehearse,
 };
-use crate::{Error, Store, tx::WriteFailure};
+use crate::{
+    Error, Store, error::ErrorChain, logging::report, patience::Patience, tx::WriteFailure,
+};
 
-const ATTEMPTS_MAX: u32 = 100;
-const PAUSE_MIN: Duration = Duration::from_millis(2);
-const PAUSE_MAX: Duration = Duration::from_millis(400);
 /// How much longer than patience a stage of an attempt may last: the end of waiting for a lock is
-/// told by the database.
+/// reported by the database.
 const BEYOND: Duration = Duration::from_secs(1);
 
 impl Store {
@@ -54,7 +51,7 @@ impl Store {
                         progress.give_up(CommitError::Unavailable)
                     }
                     (UnitState::Unfinished(progress), Some(error)) => {
-                        report(error, "workflows cannot be loaded");
+                        report(error, "workflows not loadable");
                         progress.give_up(CommitError::from(error))
                     }
                     (UnitState::Unfinished(progress), None) => {
@@ -81,7 +78,7 @@ impl Store {
     /// Commits what the time of a transaction suffices for, with the locks of more partitions, and
     /// says how far each unit has come. What the database does not take is tried again as long as
     /// patience lasts. Once all locks are held it asks once for more units, those that came
-    /// meanwhile; it gives a test that tells whether a unit lies in the locked partitions and may
+    /// meanwhile; it gives a test whether a unit lies in the locked partitions and may
     /// join. The answers to these follow those to the first ones.
     pub async fn commit_round(
         &self,
@@ -151,9 +148,9 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`CommitError`] when the database cannot be read, or what was read is not in order.
-    pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
-        rehearse(self, unit).await.map_err(|error| {
-            report(&error, "a rehearsal failed");
+    pub async fn dry_run(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
+        dry_run(self, unit).await.map_err(|error| {
+            report(&error, "dry run failed");
             CommitError::from(&error)
         })
     }
@@ -165,7 +162,7 @@ impl Store {
         patience: &mut Patience,
         latecomers: &mut Option<&mut Latecomers<'_>>,
     ) -> Result<Batch, Trouble> {
-        let mut doubtful: Option<Batch> = None;
+        let mut in_doubt: Option<Batch> = None;
         let mut refused_alone = false;
         let mut locks = partitions(self, group.units, &group.pieces);
         if latecomers.is_some() {
@@ -183,7 +180,7 @@ impl Store {
             );
             let limit = left.saturating_add(BEYOND);
             let written = self.database().batch(limit, async |tx| {
-                let work = attempt(self, tx, locks, group, latecomers, &mut doubtful);
+                let work = attempt(self, tx, locks, group, latecomers, &mut in_doubt);
                 panics::writing(work).await
             });
             let error = match written.await {
@@ -193,14 +190,14 @@ impl Store {
                     return Ok(batch);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {
-                    doubtful = Some(outcome);
+                    in_doubt = Some(outcome);
                     error
                 }
                 Err(WriteFailure::Before(error)) if error.is_of_storage() => error,
-                Err(WriteFailure::Before(error)) if error.is_passing() || doubtful.is_some() => {
+                Err(WriteFailure::Before(error)) if error.is_transient() || in_doubt.is_some() => {
                     error
                 }
-                // A refusal whose words are not known may have been a passing one.
+                // A refusal whose words are not known may have been a transient one.
                 Err(WriteFailure::Before(error))
                     if !refused_alone && split(group.units, &group.pieces).is_none() =>
                 {
@@ -209,16 +206,16 @@ impl Store {
                 }
                 Err(WriteFailure::Before(error)) => return Err(Trouble::Refused(error)),
             };
-            tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
+            tracing::debug!(error = %ErrorChain(&error), attempt = patience.attempt(), "commit retried");
             if error.is_lasting() || !patience.wait().await {
-                report(&error, "a commit was given up");
-                if doubtful.is_none()
+                report(&error, "commit given up");
+                if in_doubt.is_none()
                     && lacking(&error) == CommitError::Unavailable
                     && !error.is_lasting()
                 {
                     return Err(Trouble::Unavailable);
                 }
-                let failed = given_up(&group.pieces, doubtful, &error);
+                let failed = given_up(&group.pieces, in_doubt, &error);
                 return Err(Trouble::GivenUp(failed));
             }
         }
@@ -237,9 +234,9 @@ enum Trouble {
 /// What was refused by a rule was not written whatever became of the commit, but the rule
 /// judged by what its neighbours did, so only what the database lacks is true of it. What was
 /// written before by the same call was seen, but whether it lasts is not known either.
-fn given_up(group: &[Piece], doubtful: Option<Batch>, error: &Error) -> Vec<(Piece, CommitError)> {
+fn given_up(group: &[Piece], in_doubt: Option<Batch>, error: &Error) -> Vec<(Piece, CommitError)> {
     let lacking = lacking(error);
-    let Some(batch) = doubtful else {
+    let Some(batch) = in_doubt else {
         return group
             .iter()
             .cloned()
@@ -263,52 +260,12 @@ fn given_up(group: &[Piece], doubtful: Option<Batch>, error: &Error) -> Vec<(Pie
     decided.chain(rest).collect()
 }
 
-/// What the database lacks for what was not written.
+/// The reason why pieces were not written.
 fn lacking(error: &Error) -> CommitError {
     match CommitError::from(error) {
         // A refusal that was put down to no step, while a commit was not answered.
         CommitError::Database => CommitError::Unavailable,
         other => other,
-    }
-}
-
-pub(crate) struct Patience {
-    until: Instant,
-    pause: Duration,
-    attempts: u32,
-}
-
-impl Patience {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self {
-            until: Instant::now() + patience,
-            pause: PAUSE_MIN,
-            attempts: 1,
-        }
-    }
-
-    /// How long it lasts yet.
-    pub(crate) fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-
-    /// Waits a random part of a growing pause; false when patience is at an end.
-    pub(crate) async fn wait(&mut self) -> bool {
-        let share = u32::from(
-            Uuid::new_v4()
-                .as_bytes()
-                .first()
-                .copied()
-                .unwrap_or(u8::MAX),
-        );
-        let pause = self.pause.saturating_mul(64 + share) / 256;
-        if self.attempts >= ATTEMPTS_MAX || Instant::now() + pause >= self.until {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
-        self.attempts += 1;
-        true
     }
 }
 
@@ -339,9 +296,9 @@ fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
     }
 }
 
-/// Tells which step the database refused; of an atomic unit, the first one.
+/// Logs which step the database refused; of an atomic unit, the first one.
 fn report_refused(units: &[Unit], pieces: &[Piece], error: &Error) {
-    const MESSAGE: &str = "the database refused a step";
+    const MESSAGE: &str = "step refused by the database";
     let first = pieces.first();
     let step = first.and_then(|piece| piece.of(units).0.first());
     let Some(step) = step.filter(|_| !error.is_of_storage()) else {
@@ -351,31 +308,7 @@ fn report_refused(units: &[Unit], pieces: &[Piece], error: &Error) {
     tracing::error!(
         order.id = step.order_id.as_str(),
         workflow = step.workflow.as_str(),
-        error = %Chain(error),
+        error = %ErrorChain(error),
         "{MESSAGE}"
     );
-}
-
-pub(crate) fn report(error: &Error, message: &'static str) {
-    if error.is_of_storage() {
-        // Said once, by `storage`, and true of every call.
-        tracing::debug!(error = %Chain(error), "{message}");
-        return;
-    }
-    tracing::error!(error = %Chain(error), "{message}");
-}
-
-/// An error with its causes, for the log alone.
-pub(crate) struct Chain<'e>(pub(crate) &'e Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use waymark_domain::{
-    order::{Moment, Order},
+    history::Moment,
+    order::Order,
     partition::Partition,
     value::{ActorId, OrderId, Timestamp, WorkflowCode},
 };
 
-use super::{
-    Step,
-    lookup::{Head, OrderKey},
-};
+use super::{Step, batch::OrderKey};
 use crate::{
-    BatchId, Error, Store,
-    rows::{Reading, journal::Journal, order::OrderRow},
+    BatchId, Error, Head, Store,
+    rows::{Reading, entry_index::EntryIndex, order::OrderRow},
 };
 
 /// The end of the year 9999: no answer can show what is later.
@@ -22,10 +20,8 @@ const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 /// How many offsets there must be behind the last entry, so that a transaction can count on.
 const OFFSETS_LEFT: i64 = 1 << 32;
 
-/// An order's workflow and id.
 pub(super) type OrderRef = (WorkflowCode, OrderId);
 
-/// An order as the batch sees it.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) partition: Partition,
@@ -34,8 +30,7 @@ pub(super) struct Slot {
     pub(super) order: Option<Order>,
     /// When time alone will next do something with it.
     pub(super) due_time: Option<Timestamp>,
-    /// Where its entries stand.
-    pub(super) journal: Journal,
+    pub(super) entry_index: EntryIndex,
     /// How many bytes the order takes in the database; 0 where it was not there.
     pub(super) bytes: usize,
     /// The version and the customer that the database has, if it has the order.
@@ -52,12 +47,12 @@ impl Slot {
 
 /// The end of a partition's log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Log {
+pub(super) struct LogEnd {
     /// The offset of the next entry.
     pub(super) next: i64,
     /// When the batch happens, in the partition and by the clock.
     pub(super) moment: Moment,
-    /// Which transaction wrote the last entry before the batch, if there is any.
+    /// The transaction that wrote the last entry before the batch, if there is any.
     pub(super) before: Option<BatchId>,
 }
 
@@ -71,7 +66,7 @@ pub(super) fn empty(store: &Store, steps: &[&Step]) -> HashMap<OrderRef, Slot> {
             order_key: 0,
             order: None,
             due_time: None,
-            journal: Journal::empty(),
+            entry_index: EntryIndex::empty(),
             bytes: 0,
             stored: None,
         });
@@ -89,13 +84,12 @@ pub(super) fn keys(slots: &HashMap<OrderRef, Slot>) -> Vec<OrderKey<'_>> {
     keys
 }
 
-/// Fills the slots of the orders that were found.
 pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> Result<(), Error> {
     for row in rows {
         let order = row.order()?;
         if let Some(slot) = slots.get_mut(&(order.workflow.clone(), order.id.clone())) {
             slot.order_key = row.order_key;
-            slot.journal = row.journal()?;
+            slot.entry_index = row.entry_index()?;
             slot.bytes = row.body.len() + row.journal.len();
             slot.stored = Some((order.version, order.customer.id.clone()));
             slot.order = Some(order);
@@ -104,10 +98,9 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
     Ok(())
 }
 
-/// The ends of partitions. The clock is read after the locks are held, and a partition's time
-/// never goes back; what is due is
-/// judged by the clock all the same. A time that no clock can have said is left aside: what comes
-/// next is stamped by the clock.
+/// The ends of partitions. The clock is read after the locks are held, and a partition's time never
+/// goes back; what is due is judged by the clock all the same. A time that no clock can have said
+/// is ignored: what comes next is stamped by the clock.
 ///
 /// # Errors
 /// Returns [`Error::Corrupt`] where no entry can follow the last one.
@@ -115,11 +108,11 @@ pub(super) fn logs(
     store: &Store,
     partitions: &[Partition],
     heads: &BTreeMap<Partition, Head>,
-) -> Result<BTreeMap<Partition, Log>, Error> {
+) -> Result<BTreeMap<Partition, LogEnd>, Error> {
     let clock = store.clock().now();
     let logs = partitions.iter().map(|partition| {
         let log = match heads.get(partition) {
-            Some(head) => Log {
+            Some(head) => LogEnd {
                 next: after(head)?,
                 moment: Moment {
                     time: clock.max(written(head).unwrap_or(clock)),
@@ -127,7 +120,7 @@ pub(super) fn logs(
                 },
                 before: Some(head.batch),
             },
-            None => Log {
+            None => LogEnd {
                 next: 1,
                 moment: clock.into(),
                 before: None,
@@ -144,10 +137,7 @@ fn after(head: &Head) -> Result<i64, Error> {
     if next.is_none() {
         let (partition, offset) = (head.position.partition.number(), head.position.offset);
         let row = format!("{partition}/{offset}");
-        let reading = Reading {
-            table: "history",
-            row: &row,
-        };
+        let reading = Reading::of("history", &row);
         return Err(reading.corrupt("log_offset", "no entry can follow it"));
     }
     Ok(head.position.offset.saturating_add(1))
@@ -162,7 +152,7 @@ fn written(head: &Head) -> Option<Timestamp> {
         partition = head.position.partition.number(),
         offset = head.position.offset,
         create_time = head.create_time.micros(),
-        "the time of the last entry is none that a clock says; the next one has the time of the clock"
+        "time of the last entry impossible, the next one has the time of the clock"
     );
     None
 }

@@ -1,4 +1,4 @@
-//! Who has its turn while a batch is decided, and for how long. Locks are held
+//! The turns of units while a batch is decided, and their length. Locks are held
 //! meanwhile, so a batch ends when its time is up: what is not decided by then, or
 //! waits for a workflow, is left for the next one. Pieces are decided in slices, so a
 //! unit of a thousand costly steps holds up the others of its batch for one of them.
@@ -19,24 +19,20 @@ use waymark_domain::value::{OrderId, WorkflowCode};
 use super::{
     Step, Unit, UnitMode,
     answers::ORDERS_BYTES_MAX,
-    attempt::{Piece, PieceOutcome},
-    budget::{Budget, Stretch},
+    batch::{Piece, PieceOutcome},
+    budget::{Budget, RunTimer},
     working::{Savepoint, Working},
 };
 use crate::catalog::Known;
 
-/// A piece on its way through a transaction.
 pub(super) struct Turn {
-    /// The piece as it came.
     piece: Piece,
-    /// The step that is next.
     next: usize,
     /// The first step whose order was not read yet.
     unread: usize,
     answers: PieceOutcome,
-    /// What the orders in its answers may still take.
+    /// The bytes that the orders in its answers may still take.
     room: usize,
-    /// An atomic piece that was begun.
     whole: Option<Whole>,
     /// Whether later units have their turn before its end.
     is_overtaken: bool,
@@ -64,18 +60,17 @@ enum Stop {
     Unread,
 }
 
-/// What a transaction came to.
+/// The pieces of a transaction after their turns.
 #[derive(Default)]
 pub(super) struct Decided {
-    /// What was decided, each piece with the steps that were.
+    /// The decided pieces, each with the steps that were decided.
     pub(super) outcomes: Vec<(Piece, PieceOutcome)>,
-    /// What was not, in the order of units.
+    /// The pieces that were not, in the order of units.
     pub(super) rest: Vec<Piece>,
     /// The workflows that steps of the rest wait for.
     pub(super) unloaded: BTreeSet<WorkflowCode>,
 }
 
-/// The pieces of a transaction.
 pub(super) struct Turns<'u> {
     units: &'u [Unit],
     budget: Budget,
@@ -119,7 +114,7 @@ pub(super) fn read_ahead<'u, 't>(
             unit: turn.piece.unit,
             steps: unread,
         };
-        steps.extend(of_piece(units, &unread));
+        steps.extend(unread.of(units).0);
     }
     steps
 }
@@ -168,25 +163,25 @@ impl<'u> Turns<'u> {
             overtaken: HashMap::new(),
             has_decided: false,
         };
-        all.note_overtaken();
+        all.find_overtaken();
         all
     }
 
     /// Decides until the time is up, which it says by none, or until the orders of these steps
     /// have to be read.
     pub(super) fn run(&mut self, working: &mut Working) -> Option<Vec<&'u Step>> {
-        let stretch = Stretch::begin();
+        let timer = RunTimer::begin();
         while let Some(mut turn) = self.waiting.pop_front() {
             if turn.whole.is_none() && self.has_decided && self.is_over() {
                 self.waiting.push_front(turn);
                 break;
             }
-            match self.take(working, &mut turn, &stretch) {
+            match self.take(working, &mut turn, &timer) {
                 Stop::Done => {
                     let was_overtaken = turn.is_overtaken;
                     self.ended.push(turn);
                     if was_overtaken {
-                        self.note_overtaken();
+                        self.find_overtaken();
                     }
                 }
                 Stop::Unread => {
@@ -225,10 +220,9 @@ impl<'u> Turns<'u> {
     /// The steps of the units that are on their way, as far as they are not decided.
     pub(super) fn undecided(&self) -> impl Iterator<Item = &'u Step> {
         let turns = self.waiting.iter();
-        turns.flat_map(|turn| of_piece(self.units, &turn.rest()))
+        turns.flat_map(|turn| turn.rest().of(self.units).0)
     }
 
-    /// What was decided, and what is left.
     pub(super) fn finish(self) -> Decided {
         let mut decided = Decided {
             unloaded: self.unloaded,
@@ -252,13 +246,13 @@ impl<'u> Turns<'u> {
         self.began.elapsed() >= self.budget.batch
     }
 
-    fn take(&mut self, working: &mut Working, turn: &mut Turn, stretch: &Stretch) -> Stop {
+    fn take(&mut self, working: &mut Working, turn: &mut Turn, timer: &RunTimer) -> Stop {
         let Some(unit) = self.units.get(turn.piece.unit) else {
             turn.next = turn.piece.steps.end;
             return Stop::Done;
         };
         match unit.mode {
-            UnitMode::Separate => self.separate(working, turn, &unit.steps, stretch),
+            UnitMode::Separate => self.separate(working, turn, &unit.steps, timer),
             UnitMode::Atomic => self.whole(working, turn, &unit.steps),
         }
     }
@@ -268,7 +262,7 @@ impl<'u> Turns<'u> {
         working: &mut Working,
         turn: &mut Turn,
         steps: &[Step],
-        stretch: &Stretch,
+        timer: &RunTimer,
     ) -> Stop {
         let began = Instant::now();
         while turn.next < turn.piece.steps.end
@@ -280,7 +274,7 @@ impl<'u> Turns<'u> {
             if turn.next == turn.unread {
                 return Stop::Unread;
             }
-            let answer = working.step(step, stretch, &mut turn.room);
+            let answer = working.step(step, timer, &mut turn.room);
             if let Ok(answers) = &mut turn.answers {
                 answers.push(answer);
             }
@@ -296,7 +290,7 @@ impl<'u> Turns<'u> {
 
     /// Decides an atomic piece. Between its beginning and its end nothing else is decided.
     fn whole(&mut self, working: &mut Working, turn: &mut Turn, steps: &[Step]) -> Stop {
-        let stretch = Stretch::begin();
+        let timer = RunTimer::begin();
         let mut whole = if let Some(whole) = turn.whole.take() {
             whole
         } else {
@@ -318,14 +312,14 @@ impl<'u> Turns<'u> {
             && let Some(step) = steps.get(turn.next)
         {
             if turn.next == turn.unread {
-                whole.spent += stretch.spent();
+                whole.spent += timer.spent();
                 turn.whole = Some(whole);
                 return Stop::Unread;
             }
             whole.bytes += working.protect(&mut whole.savepoint, step);
-            let mut answer = working.step(step, &stretch, &mut turn.room);
+            let mut answer = working.step(step, &timer, &mut turn.room);
             let left = self.budget.whole.saturating_sub(whole.spent);
-            if stretch.is_longer(stretch.began(), left) {
+            if timer.is_longer(timer.began(), left) {
                 answer = Err(self.budget.refusal());
             }
             if whole.bytes > self.budget.orders_bytes {
@@ -347,7 +341,7 @@ impl<'u> Turns<'u> {
         Stop::Done
     }
 
-    /// What keeps a step from being decided now.
+    /// The obstacle to deciding a step now.
     fn obstacle(&self, working: &mut Working, turn: &Turn, step: &Step) -> Option<Stop> {
         let earliest = self.overtaken.get(&(&step.workflow, &step.order_id));
         if earliest.is_some_and(|unit| *unit < turn.piece.unit) {
@@ -361,12 +355,12 @@ impl<'u> Turns<'u> {
 
     fn leave(&mut self, turn: Turn) {
         self.left.push(turn);
-        self.note_overtaken();
+        self.find_overtaken();
     }
 
     /// Whether the step that a piece stopped at waits for one that is left for another batch.
     fn is_behind_what_is_left(&self, turn: &Turn) -> bool {
-        let steps = of_piece(self.units, &turn.rest());
+        let steps = turn.rest().of(self.units).0;
         // An atomic piece stops at any of its steps.
         let first = match self.units.get(turn.piece.unit).map(|unit| unit.mode) {
             Some(UnitMode::Atomic) => steps,
@@ -377,12 +371,12 @@ impl<'u> Turns<'u> {
             .left
             .iter()
             .filter(|left| left.piece.unit < turn.piece.unit);
-        let mut left = earlier.flat_map(|left| of_piece(self.units, &left.rest()));
+        let mut left = earlier.flat_map(|left| left.rest().of(self.units).0);
         left.any(|step| orders.contains(&order_of(step)))
     }
 
     /// Finds the steps that later units overtake, as it is now.
-    fn note_overtaken(&mut self) {
+    fn find_overtaken(&mut self) {
         self.overtaken.clear();
         let waiting = self.waiting.iter().filter(|turn| turn.is_overtaken);
         for turn in waiting.chain(&self.left) {
@@ -391,18 +385,12 @@ impl<'u> Turns<'u> {
     }
 }
 
-/// Notes the steps of a piece as overtaken.
+/// Records the steps of a piece as overtaken.
 fn overtake<'u>(overtaken: &mut Overtaken<'u>, units: &'u [Unit], turn: &Turn) {
-    for step in of_piece(units, &turn.rest()) {
+    for step in turn.rest().of(units).0 {
         let earliest = overtaken.entry(order_of(step)).or_insert(turn.piece.unit);
         *earliest = turn.piece.unit.min(*earliest);
     }
-}
-
-fn of_piece<'u>(units: &'u [Unit], piece: &Piece) -> &'u [Step] {
-    let unit = units.get(piece.unit);
-    let steps = unit.and_then(|unit| unit.steps.get(piece.steps.clone()));
-    steps.unwrap_or_default()
 }
 
 fn order_of(step: &Step) -> (&WorkflowCode, &OrderId) {

@@ -1,49 +1,38 @@
-//! The part of a batch that happens in memory, between what was read under the
-//! locks and what is written before they go: each step is decided on what the
-//! steps before it left.
+//! The part of a batch that happens in memory, between what was read under the locks and what is
+//! written before they go: each step is decided on what the steps before it left.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::Entry as MapEntry},
-    ops::Range,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use waymark_domain::{
-    history::{Entry, LogPosition, Logged},
-    order,
+    history::{self, Entry, LogPosition, Logged},
+    judge,
     partition::Partition,
     value::{RequestId, Timestamp, WorkflowCode},
 };
 
 use super::{
     Committed, Refusal, Request, Step, StepChange, answers,
-    budget::{self, Stretch},
+    batch::{Purpose, Remembered, RequestRef},
+    budget::{self, RunTimer},
     lookup, panics,
-    slots::{self, Log, OrderRef, Slot},
+    slots::{self, LogEnd, OrderRef, Slot},
 };
 use crate::{
     Error, Published, Store,
     catalog::{Cached, Edition, Known, Reliance},
+    order_entries,
     rows::order::OrderRow,
     tx::Tx,
 };
 
-/// Whether the batch is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Its entries are written and its request ids count. Its locks are waited for so long, where
-    /// that is less than usual.
-    Commit(Option<Duration>),
-    /// Nothing is written. Request ids are looked up, and remembered for the steps that follow.
-    Rehearse,
-}
-
-/// An entry that waits to be written.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) logged: Logged,
-    /// What the clock said, by which it is due what the entry set off.
+    /// The time of the clock, by which the deliveries of the entry are due.
     pub(super) clock: Timestamp,
     /// The version in which its step leaves the order.
     pub(super) order_version: i64,
@@ -51,24 +40,6 @@ pub(super) struct Pending {
     pub(super) fingerprint: Option<[u8; 16]>,
 }
 
-/// A step under a request id.
-pub(super) enum Remembered {
-    /// As the database has it, or as a rehearsal would have written it.
-    Stored {
-        fingerprint: Vec<u8>,
-        entries: Vec<Logged>,
-    },
-    /// Among the entries that wait to be written.
-    Fresh {
-        fingerprint: [u8; 16],
-        entries: Range<usize>,
-    },
-}
-
-/// The partition and key of an order, and a request id.
-pub(super) type RequestRef = (Partition, i64, RequestId);
-
-/// A batch in progress.
 pub(super) struct Working {
     store: Store,
     purpose: Purpose,
@@ -78,19 +49,19 @@ pub(super) struct Working {
     /// How many bytes the orders of the slots take in the database.
     bytes: usize,
     pub(super) pending: Vec<Pending>,
-    pub(super) logs: BTreeMap<Partition, Log>,
+    pub(super) logs: BTreeMap<Partition, LogEnd>,
     remembered: HashMap<RequestRef, Remembered>,
 }
 
-/// What an atomic unit goes back to.
+/// The state that an atomic unit goes back to.
 pub(super) struct Savepoint {
     pending: usize,
-    logs: BTreeMap<Partition, Log>,
+    logs: BTreeMap<Partition, LogEnd>,
     slots: HashMap<OrderRef, Slot>,
 }
 
 impl Working {
-    /// Reads what the steps need, under the locks of their partitions if they are meant.
+    /// Reads what the steps need, under the locks of their partitions unless it is a dry run.
     pub(super) async fn load(
         store: &Store,
         tx: &mut Tx,
@@ -101,10 +72,10 @@ impl Working {
         let slots = slots::empty(store, steps);
         // Before the locks: a process that stood still may have lost them since, and know by now of
         // entries that others wrote behind what it reads.
-        let memory = store.timelines().remember();
+        let known = store.timelines().remember();
         let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
-        if purpose != Purpose::Rehearse {
-            store.compare_locked(&memory, partitions, &loaded.heads);
+        if purpose != Purpose::DryRun {
+            store.compare_locked(&known, partitions, &loaded.heads);
         }
         let mut working = Self {
             store: store.clone(),
@@ -120,7 +91,7 @@ impl Working {
         let catalog = store.catalog();
         match purpose {
             Purpose::Commit(_) => catalog.reach(tx, loaded.edition, Reliance::Locked).await?,
-            Purpose::Rehearse => {}
+            Purpose::DryRun => {}
         }
         working.admit(tx, steps, slots, loaded.orders).await?;
         Ok(working)
@@ -148,7 +119,7 @@ impl Working {
     }
 
     /// Finds what was written under the request ids of steps before. As a rule nothing was, and
-    /// the journals say so.
+    /// the entry indexes say so.
     async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
         let asked = steps.iter().filter_map(|step| {
             let request = step.request.as_ref()?;
@@ -158,16 +129,16 @@ impl Working {
         let asked = asked.collect::<Vec<_>>();
         let mut with_pages: BTreeMap<_, Vec<&RequestId>> = BTreeMap::new();
         for &(id, slot) in &asked {
-            if slot.journal.first_sequence() > 1 {
+            if slot.entry_index.first_sequence() > 1 {
                 let of_order = with_pages.entry((slot.partition, slot.order_key));
                 of_order.or_default().push(id);
             }
         }
-        let pages = lookup::pages_with(tx, &with_pages).await?;
+        let pages = order_entries::pages_with(tx, &with_pages).await?;
         let maybe = asked.into_iter().flat_map(|(id, slot)| {
             let older = pages.get(&(slot.partition, slot.order_key));
-            let journals = older.into_iter().flatten().chain([&slot.journal]);
-            let offsets = journals.flat_map(move |journal| journal.maybe_written_by(id));
+            let indexes = older.into_iter().flatten().chain([&slot.entry_index]);
+            let offsets = indexes.flat_map(move |index| index.maybe_written_by(id));
             offsets.map(move |offset| ((slot.partition, slot.order_key, id.clone()), offset))
         });
         for (key, stored) in lookup::remembered(tx, maybe.collect()).await? {
@@ -193,7 +164,7 @@ impl Working {
         Ok(())
     }
 
-    /// What is known of a workflow in this batch; it is asked for once.
+    /// A workflow as it is known in this batch; it is asked for once.
     pub(super) fn known(&mut self, code: &WorkflowCode) -> &Known {
         if !self.workflows.contains_key(code) {
             let known = self.store.catalog().known(self.edition, code);
@@ -202,7 +173,6 @@ impl Working {
         self.workflows.get(code).unwrap_or(&Known::Absent)
     }
 
-    /// A workflow by which a step was judged.
     pub(super) fn cached(&self, code: &WorkflowCode) -> Option<&Cached> {
         match self.workflows.get(code)? {
             Known::Ready(cached) => Some(cached),
@@ -233,7 +203,7 @@ impl Working {
     pub(super) fn step(
         &mut self,
         step: &Step,
-        stretch: &Stretch,
+        timer: &RunTimer,
         room: &mut usize,
     ) -> Result<Committed, Refusal> {
         let order_ref = (step.workflow.clone(), step.order_id.clone());
@@ -257,10 +227,10 @@ impl Working {
         let began = Instant::now();
         let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
             (StepChange::Create(new, context), None) => {
-                panics::deciding(step, || order::create(graph, new, context, moment))?
+                panics::deciding(step, || judge::create(graph, new, context, moment))?
             }
             (StepChange::Change(command), Some(order)) => {
-                panics::deciding(step, || order::decide(graph, order, command, moment))?
+                panics::deciding(step, || judge::decide(graph, order, command, moment))?
             }
             (StepChange::Create(new, _), Some(_)) => {
                 new.check_version()?;
@@ -271,13 +241,12 @@ impl Working {
             }
             (StepChange::Change(_), None) => return Err(order_not_found(step)),
         };
-        budget::check_step(stretch, began)?;
+        budget::check_step(timer, began)?;
         let published = Arc::clone(&cached.published);
         self.accept(step, &order_ref, (entries, published), room)
             .ok_or_else(|| order_not_found(step))
     }
 
-    /// Repeats the answer to a call that was committed before.
     fn replay(
         &self,
         step: &Step,
@@ -340,8 +309,8 @@ impl Working {
         let slot = self.slots.get_mut(order_ref)?;
         let log = self.logs.get_mut(&slot.partition)?;
         let order = match slot.order.take() {
-            None => order::replay(&entries)?,
-            Some(order) => entries.iter().fold(order, order::evolve),
+            None => history::replay(&entries)?,
+            Some(order) => entries.iter().fold(order, history::evolve),
         };
         slot.due_time = published.graph.due_time(&order);
         let order_version = order.version;
@@ -353,10 +322,10 @@ impl Working {
         }
         let logged = place(step, entries, slot.partition, first);
         log.next += i64::try_from(logged.len()).unwrap_or_default();
-        if self.purpose == Purpose::Rehearse {
+        if self.purpose == Purpose::DryRun {
             let place = (slot.partition, slot.order_key);
             let entries: Vec<_> = logged.into_iter().map(unlogged).collect();
-            self.remember_rehearsed(step, place, &entries);
+            self.remember_dry_run(step, place, &entries);
             return Some(Committed {
                 order: shown,
                 entries,
@@ -368,7 +337,7 @@ impl Working {
         let order_key = slot.order_key;
         for (index, logged) in logged.iter().enumerate() {
             let request = step.request.as_ref().filter(|_| index == 0);
-            slot.journal
+            slot.entry_index
                 .push(logged, request.map(|request| &request.id));
         }
         let fingerprint = step.request.as_ref().map(|request| request.fingerprint);
@@ -403,8 +372,8 @@ impl Working {
         })
     }
 
-    /// Remembers what a rehearsed step would have written, for the steps after it.
-    fn remember_rehearsed(
+    /// Remembers what the step of a dry run would have written, for the steps after it.
+    fn remember_dry_run(
         &mut self,
         step: &Step,
         (partition, order_key): (Partition, i64),
@@ -434,7 +403,7 @@ impl Working {
         })
     }
 
-    /// What an atomic unit that begins now goes back to.
+    /// The state that an atomic unit which begins now goes back to.
     pub(super) fn savepoint(&self) -> Savepoint {
         Savepoint {
             pending: self.pending.len(),
@@ -456,7 +425,6 @@ impl Working {
         }
     }
 
-    /// Goes back to a savepoint.
     pub(super) fn restore(&mut self, savepoint: Savepoint) {
         self.pending.truncate(savepoint.pending);
         self.logs = savepoint.logs;
@@ -496,7 +464,7 @@ fn place(step: &Step, entries: Vec<Entry>, partition: Partition, first: i64) -> 
     placed.collect()
 }
 
-/// An entry that is only rehearsed has no place in the log.
+/// The entry of a dry run has no place in the log.
 fn unlogged(mut logged: Logged) -> Logged {
     logged.position.offset = 0;
     logged.step_offset = 0;

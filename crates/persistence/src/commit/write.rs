@@ -1,4 +1,4 @@
-//! What a batch writes: entries, orders, pages of journals, the orders of customers,
+//! The writes of a batch: entries, orders, pages of entry indexes, the orders of customers,
 //! and the marks of statuses that were never used before.
 
 use std::{
@@ -15,6 +15,7 @@ use waymark_domain::{
 };
 
 use super::{
+    batch::BatchRows,
     on_postgres, on_sqlite,
     slots::{OrderRef, Slot},
     working::{Pending, Working},
@@ -23,9 +24,9 @@ use crate::{
     BatchId, Batched, Error,
     rows::{
         delivery::NewDeliveryRow,
-        entry::{Keys, NewEntryRow},
-        journal::Journal,
-        order::NewOrderRow,
+        entry::{EntryKeys, NewEntryRow},
+        entry_index::{EntryIndex, IndexPageRow},
+        order::{CustomerRow, NewOrderRow},
     },
     schema::statuses,
     tx::Tx,
@@ -34,66 +35,21 @@ use crate::{
 /// A status that an order is in for the first time.
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
-/// What a batch has written.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) entries: Vec<Batched>,
-    /// The statuses that it marked.
     pub(super) marks: BTreeSet<Mark>,
 }
 
-/// What a batch has decided.
 #[derive(Debug)]
-struct Decided {
+struct ToWrite {
     entries: Vec<Pending>,
     orders: HashMap<OrderRef, Slot>,
     pages: Vec<Page>,
     batch: BatchId,
 }
 
-/// The rows of a batch.
-#[derive(Debug, Default)]
-pub(super) struct Rows<'d> {
-    pub(super) entries: Vec<NewEntryRow<'d>>,
-    pub(super) created: Vec<NewOrderRow<'d>>,
-    pub(super) changed: Vec<NewOrderRow<'d>>,
-    pub(super) deliveries: Vec<NewDeliveryRow<'d>>,
-    pub(super) pages: Vec<PageRow<'d>>,
-    /// The orders that customers lose, and those that they gain.
-    pub(super) lost: Vec<CustomerRow<'d>>,
-    pub(super) gained: Vec<CustomerRow<'d>>,
-}
-
-/// Which order a customer has.
-#[derive(Debug)]
-pub(crate) struct CustomerRow<'d> {
-    pub(super) workflow: &'d str,
-    pub(super) customer_id: &'d str,
-    pub(super) partition: i32,
-    pub(super) order_key: i64,
-}
-
-impl<'d> CustomerRow<'d> {
-    fn key(&self) -> (&'d str, &'d str, i32, i64) {
-        (
-            self.workflow,
-            self.customer_id,
-            self.partition,
-            self.order_key,
-        )
-    }
-}
-
-/// A page of a journal.
-#[derive(Debug)]
-pub(crate) struct PageRow<'d> {
-    pub(super) partition: i32,
-    pub(super) order_key: i64,
-    pub(super) first_sequence: i64,
-    pub(super) page: &'d [u8],
-}
-
-/// A part of the journal of an order, by the partition and the key of the order and the sequence
+/// A page of the entry index of an order, by the partition and the key of the order and the sequence
 /// with which it begins.
 type Page = (i32, i64, i64, Vec<u8>);
 
@@ -105,7 +61,7 @@ pub(super) async fn all(
 ) -> Result<Written, Error> {
     let pages = take_pages(working)?;
     let marks = marks(working);
-    let decided = Decided {
+    let decided = ToWrite {
         entries: mem::take(&mut working.pending),
         orders: mem::take(&mut working.slots),
         pages,
@@ -146,41 +102,41 @@ pub(super) async fn all(
     })
 }
 
-/// Takes the parts of journals that no longer fit the rows of their orders.
+/// Takes the pages of entry indexes that no longer fit the rows of their orders.
 fn take_pages(working: &mut Working) -> Result<Vec<Page>, Error> {
     let mut rows = Vec::new();
     for slot in working.slots.values_mut() {
-        for page in slot.journal.overflow() {
+        for page in slot.entry_index.overflow() {
             let (number, first) = (slot.partition.number(), page.first_sequence());
-            rows.push((number, slot.order_key, first, Journal::bytes(&page)?));
+            rows.push((number, slot.order_key, first, EntryIndex::bytes(&page)?));
         }
     }
     Ok(rows)
 }
 
-fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
+fn rows(decided: &ToWrite) -> Result<BatchRows<'_>, Error> {
     let entries = decided.entries.iter().map(|pending| {
-        let keys = Keys {
+        let keys = EntryKeys {
             order_key: pending.order_key,
             fingerprint: pending.fingerprint.as_ref(),
             batch_id: &decided.batch.0,
         };
         NewEntryRow::new(&pending.logged, &keys)
     });
-    let pages = decided
-        .pages
-        .iter()
-        .map(|(partition, order_key, first_sequence, page)| PageRow {
-            partition: *partition,
-            order_key: *order_key,
-            first_sequence: *first_sequence,
-            page,
-        });
-    let mut rows = Rows {
+    let pages =
+        decided.pages.iter().map(
+            |(partition, order_key, first_sequence, page)| IndexPageRow {
+                partition: *partition,
+                order_key: *order_key,
+                first_sequence: *first_sequence,
+                page,
+            },
+        );
+    let mut rows = BatchRows {
         entries: entries.collect::<Result<_, _>>()?,
         deliveries: decided.entries.iter().flat_map(deliveries).collect(),
         pages: pages.collect(),
-        ..Rows::default()
+        ..BatchRows::default()
     };
     for slot in decided.orders.values() {
         let Some(order) = slot.order.as_ref().filter(|_| slot.is_changed()) else {
@@ -190,7 +146,7 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
             slot.partition.number(),
             slot.order_key,
             order,
-            &slot.journal,
+            &slot.entry_index,
             slot.due_time,
         )?;
         match &slot.stored {
@@ -224,7 +180,7 @@ fn deliveries(pending: &Pending) -> impl Iterator<Item = NewDeliveryRow<'_>> {
 }
 
 /// An order that was read under the lock is there to be updated.
-fn all_found(updated: usize, rows: &Rows<'_>) -> Result<(), Error> {
+fn all_found(updated: usize, rows: &BatchRows<'_>) -> Result<(), Error> {
     if updated == rows.changed.len() {
         Ok(())
     } else {
@@ -235,7 +191,7 @@ fn all_found(updated: usize, rows: &Rows<'_>) -> Result<(), Error> {
 }
 
 /// Adds which orders customers gain and lose by the change of an order.
-fn add_customers<'d>(rows: &mut Rows<'d>, slot: &'d Slot, order: &'d Order) {
+fn add_customers<'d>(rows: &mut BatchRows<'d>, slot: &'d Slot, order: &'d Order) {
     let row = move |id: &'d ActorId| CustomerRow {
         workflow: order.workflow.as_str(),
         customer_id: id.as_str(),

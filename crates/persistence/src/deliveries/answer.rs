@@ -1,26 +1,43 @@
 //! Decisions about deliveries and changes of endpoints, each answered once.
 
-use waymark_domain::{actor::Actor, partition::Partition};
+use waymark_domain::{actor::Actor, delivery::DeliveryId, partition::Partition};
 
-pub use crate::once::Answered;
-pub(super) use crate::once::Transact;
 use crate::{
-    ChangeError, ChangeMode, CommitError, Error, Request, Store, commit::retry::report, once,
+    CommitError, Error, Request, Store,
+    logging::report,
+    once::{self, Answered, ChangeError, ChangeMode, Transact},
     requests::Scope,
 };
 
-/// A call that changes the ledger or an endpoint, apart from what it does.
+/// A call that changes the outbox or an endpoint, apart from what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerCall {
-    /// What makes the call recognisable when it comes again; none for not idempotent.
+pub struct OutboxCall {
+    /// Its idempotency key; none for a call that is not idempotent.
     pub request: Option<Request>,
-    /// Who makes it; kept with what is decided about deliveries.
+    /// Its actor, who is kept with what is decided about deliveries.
     pub actor: Actor,
-    /// Whether it is meant.
+    /// Whether it is a dry run.
     pub mode: ChangeMode,
 }
 
-impl LedgerCall {
+/// Why nothing can be decided about a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OutboxRefusal {
+    /// There is no such delivery.
+    #[error("there is no delivery {id}")]
+    DeliveryNotFound {
+        /// Its id.
+        id: DeliveryId,
+    },
+    /// The target has taken it.
+    #[error("delivery {id} has succeeded")]
+    DeliverySucceeded {
+        /// Its id.
+        id: DeliveryId,
+    },
+}
+
+impl OutboxCall {
     fn once<'c>(&'c self, scope: &'c Scope, locks: &'c [Partition]) -> once::Call<'c> {
         once::Call {
             scope,
@@ -36,7 +53,7 @@ impl Store {
     /// the bytes that a repeated call is answered with.
     pub(super) async fn answer_once<W: Transact>(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         locks: &[Partition],
         work: W,
         encode: impl FnMut(&W::Done) -> Vec<u8>,
@@ -48,7 +65,7 @@ impl Store {
     /// Finds the answer to a call that was carried out before, and makes sure that it lasts.
     pub(super) async fn answered_before<T, E>(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
     ) -> Result<Option<Answered<T>>, ChangeError<E>> {
         let scope = Scope::deliveries();
         self.find_answer(call.once(&scope, &[])).await
@@ -57,6 +74,6 @@ impl Store {
 
 /// Reports an error before which nothing was written.
 pub(super) fn failure(error: &Error) -> CommitError {
-    report(error, "the ledger could not be read");
+    report(error, "outbox unreadable");
     CommitError::from(error)
 }

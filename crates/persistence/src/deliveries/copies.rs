@@ -13,15 +13,18 @@ use waymark_domain::{
     value::Timestamp,
 };
 
-use super::{key, statements::WaitingKey};
+use super::statements::WaitingKey;
 use crate::{
     Error,
-    rows::delivery::DeliveryRow,
+    rows::{
+        StoredNumber, StoredText,
+        delivery::{DeliveryRow, key},
+    },
     schema::deliveries,
     tx::{Tx, on_conn},
 };
 
-/// What is pending in the lane of an order and goes to these readers.
+/// The pending deliveries in the lane of an order that go to these readers.
 macro_rules! pending {
     ($order:expr, $readers:expr) => {
         deliveries::table
@@ -34,7 +37,7 @@ macro_rules! pending {
     };
 }
 
-/// Notes that the address of the customer was refused, to whom a delivery goes. Its copies are due
+/// Records that the address of the customer was refused, to whom a delivery goes. Its copies are due
 /// at once, as a delivery of their own, and where it is tried again, so are the copies of those that
 /// wait behind it.
 pub(super) async fn part(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
@@ -44,13 +47,13 @@ pub(super) async fn part(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<
         return Ok(());
     };
     set_apart(tx, &row, Readers::CustomerRefused, now).await?;
-    if row.state != DeliveryState::Pending.word() {
+    if !row.is_pending() {
         return Ok(());
     }
     let order = WaitingKey {
         partition: row.partition,
         order_key: row.order_key,
-        lane: row.lane,
+        lane: row.lane.into_lossy(),
         now: now.micros(),
     };
     part_behind(tx, &order, (row.log_offset, row.number)).await
@@ -62,7 +65,7 @@ pub(super) async fn part_waiting(tx: &mut Tx, order: &WaitingKey) -> Result<(), 
     let refused = pending!(order, Readers::CustomerRefused)
         .order((deliveries::log_offset, deliveries::number))
         .select((deliveries::log_offset, deliveries::number));
-    let refused = on_conn!(tx, |c| refused.first::<(i64, i32)>(c).await).optional()?;
+    let refused = on_conn!(tx, |c| refused.first::<(i64, StoredNumber)>(c).await).optional()?;
     match refused {
         Some(place) => part_behind(tx, order, place).await,
         None => Ok(()),
@@ -73,7 +76,7 @@ pub(super) async fn part_waiting(tx: &mut Tx, order: &WaitingKey) -> Result<(), 
 async fn part_behind(
     tx: &mut Tx,
     order: &WaitingKey,
-    (log_offset, number): (i64, i32),
+    (log_offset, number): (i64, StoredNumber),
 ) -> Result<(), Error> {
     let here = deliveries::log_offset.eq(log_offset);
     let later = deliveries::log_offset
@@ -89,28 +92,33 @@ async fn part_behind(
 }
 
 /// Leaves a mail to the customer alone, who is one of these readers; its copies are a delivery of
-/// their own from then on, unless they are already or there are none.
+/// their own from then on, unless they are already or there are none. One that cannot be read stays
+/// as it is: it becomes a dead letter itself.
 async fn set_apart(
     tx: &mut Tx,
     row: &DeliveryRow,
     customer: Readers,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if row.destination == Destination::Readers(Readers::Customer).stored() {
-        insert_copies(tx, row, now).await?;
+    let Ok(delivery) = row.delivery() else {
+        return Ok(());
+    };
+    if delivery.to == Destination::Readers(Readers::Customer) {
+        insert_copies(tx, row, delivery.id, now).await?;
     }
-    let itself = deliveries::table.find((row.partition, row.log_offset, row.number));
+    let itself = deliveries::table.find(row.key());
     let change = deliveries::destination.eq(Destination::Readers(customer).stored());
     on_conn!(tx, |c| diesel::update(itself).set(change).execute(c).await)?;
     Ok(())
 }
 
-async fn insert_copies(tx: &mut Tx, row: &DeliveryRow, now: Timestamp) -> Result<(), Error> {
+async fn insert_copies(
+    tx: &mut Tx,
+    row: &DeliveryRow,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<(), Error> {
     let to = Destination::Readers(Readers::Copies);
-    // One without a name becomes a dead letter itself.
-    let Some(id) = row.id() else {
-        return Ok(());
-    };
     let (partition, log_offset, number) = key(id.of_copies());
     let copies = (
         deliveries::partition.eq(partition),
@@ -118,16 +126,16 @@ async fn insert_copies(tx: &mut Tx, row: &DeliveryRow, now: Timestamp) -> Result
         deliveries::number.eq(number),
         deliveries::order_key.eq(row.order_key),
         deliveries::lane.eq(to.lane()),
-        deliveries::workflow.eq(row.workflow.as_str()),
-        deliveries::order_id.eq(row.order_id.as_str()),
+        deliveries::workflow.eq(row.workflow.lossy()),
+        deliveries::order_id.eq(row.order_id.lossy()),
         deliveries::sequence.eq(row.sequence),
         deliveries::order_version.eq(row.order_version),
-        deliveries::transition.eq(row.transition.as_deref()),
-        deliveries::action.eq(row.action.as_str()),
+        deliveries::transition.eq(row.transition.as_ref().map(StoredText::lossy)),
+        deliveries::action.eq(row.action.lossy()),
         deliveries::kind.eq(to.kind()),
         deliveries::destination.eq(to.stored()),
         deliveries::state.eq(DeliveryState::Pending.word()),
-        deliveries::attempts.eq(0),
+        deliveries::attempts.eq(StoredNumber(0)),
         deliveries::problem.eq(""),
         deliveries::due_time.eq(Some(now.micros())),
         deliveries::create_time.eq(row.create_time),

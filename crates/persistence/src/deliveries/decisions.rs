@@ -1,21 +1,19 @@
-//! What people decided about deliveries, and who.
+//! Decisions of people about deliveries.
 
 use diesel::{
     ExpressionMethods, Insertable, IntoSql, QueryDsl,
     dsl::sql,
-    sql_types::{BigInt, Integer, Text},
+    sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
-use waymark_domain::{
-    delivery::{Decision, DeliveryId, Verdict},
-    partition::Partition,
-};
+use waymark_domain::delivery::{Decision, DeliveryId, Verdict};
 
-use super::{key, ledger::readable};
 use crate::{
     Error,
+    error::ErrorChain,
     rows::{
-        delivery::{DecisionRow, RETRIED, SKIPPED},
+        Number,
+        delivery::{DecisionRow, Numbered, RETRIED, SKIPPED, key, numbered},
         json,
     },
     schema::{deliveries, delivery_decisions},
@@ -33,7 +31,7 @@ const NEXT: &str = "(SELECT coalesce(max(d.decision), 0) + 1 FROM delivery_decis
 /// this number, of the entries at these offsets.
 pub(super) async fn record(
     tx: &mut Tx,
-    (partition, number): (Partition, i32),
+    place: Numbered,
     offsets: &[i64],
     decision: &Decision,
 ) -> Result<(), Error> {
@@ -41,20 +39,16 @@ pub(super) async fn record(
         Verdict::Retried => (RETRIED, ""),
         Verdict::Skipped(reason) => (SKIPPED, reason.as_str()),
     };
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets.to_vec()))
-        .select((
-            deliveries::partition,
-            deliveries::log_offset,
-            deliveries::number,
-            sql::<Integer>(NEXT),
-            verdict.into_sql::<Text>(),
-            reason.into_sql::<Text>(),
-            json(&decision.actor)?.into_sql::<Text>(),
-            decision.time.micros().into_sql::<BigInt>(),
-        ));
+    let rows = numbered!(deliveries, place, offsets.to_vec()).select((
+        deliveries::partition,
+        deliveries::log_offset,
+        deliveries::number,
+        sql::<Number>(NEXT),
+        verdict.into_sql::<Text>(),
+        reason.into_sql::<Text>(),
+        json(&decision.actor)?.into_sql::<Text>(),
+        decision.time.micros().into_sql::<BigInt>(),
+    ));
     let insert = rows.insert_into(delivery_decisions::table).into_columns((
         delivery_decisions::partition,
         delivery_decisions::log_offset,
@@ -69,7 +63,6 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// The last decisions about a delivery, the oldest first.
 pub(super) async fn last(tx: &mut Tx, id: DeliveryId) -> Result<Vec<Decision>, Error> {
     let (partition, log_offset, number) = key(id);
     let rows = delivery_decisions::table
@@ -80,4 +73,15 @@ pub(super) async fn last(tx: &mut Tx, id: DeliveryId) -> Result<Vec<Decision>, E
         .limit(DECISIONS_MAX);
     let rows: Vec<DecisionRow> = on_conn!(tx, |c| rows.load(c).await)?;
     Ok(readable(rows.into_iter().rev().map(DecisionRow::decision)))
+}
+
+/// The rows that can be read; the others are logged.
+pub(super) fn readable<T>(rows: impl Iterator<Item = Result<T, Error>>) -> Vec<T> {
+    let read = rows.filter_map(|row| {
+        row.inspect_err(|error| {
+            tracing::error!(error = %ErrorChain(error), "outbox row unreadable");
+        })
+        .ok()
+    });
+    read.collect()
 }

@@ -1,4 +1,4 @@
-//! Finding what is due.
+//! Finding due deliveries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,47 +10,52 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, StoredDelivery, UnreadableDelivery, copies, on_postgres, owned,
-    statements::{DueKey, FindDue, FindLanes, LanesFrom, PutAside, WaitingKey},
+    StoredDelivery, UnreadableDelivery, copies, on_postgres,
+    ownership::{DispatcherId, owned},
+    statements::{DueKey, FindDue, FindLanes, LanesFrom, ParkWaiting, WaitingKey},
 };
 use crate::{
     Error, Store,
-    rows::delivery::DeliveryRow,
+    rows::{StoredText, delivery::DeliveryRow},
+    statement::limit as sql_limit,
     tx::{Ending, Tx, before, on_conn},
 };
 
-/// How often one call looks again because what waits was put aside, or something cannot be read.
+/// How often one call polls again because deliveries were parked, or some cannot be read.
 const ROUNDS_MAX: u32 = 16;
 /// How many are looked for in a lane at most to find something behind what cannot be read.
 const BEHIND_MAX: i64 = 500;
 
-/// What is due.
+/// Deliveries that are due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Due {
     /// The deliveries.
     pub deliveries: Vec<Delivery>,
-    /// Those that cannot be read, or have a due time and are not pending; whoever carries them
+    /// Those that cannot be read, or have a due time and are not pending; the dispatcher
     /// [gives them up](Store::give_up_unreadable).
     pub unreadable: Vec<UnreadableDelivery>,
 }
 
 impl Store {
-    /// The lanes in which something waits to be tried, sorted.
+    /// The lanes in which something waits to be tried, sorted. Nothing is found in one that cannot be
+    /// read: what waits there is given up when [all that waits](Store::waiting_deliveries) is read.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn busy_lanes(&self) -> Result<Vec<String>, Error> {
         let lanes = self.database().read(async |tx| {
             let all = LanesFrom { lane: "" };
-            Ok(on_conn!(tx, |c| FindLanes(&all).load::<String>(c).await)?)
+            Ok(on_conn!(tx, |c| FindLanes(&all)
+                .load::<StoredText>(c)
+                .await)?)
         });
-        let mut lanes = lanes.await?;
-        lanes.sort_unstable();
-        Ok(lanes)
+        let lanes = lanes.await?.into_iter();
+        let lanes: BTreeSet<_> = lanes.map(StoredText::into_lossy).collect();
+        Ok(lanes.into_iter().collect())
     }
 
     /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most
-    /// `limit`. One that waits for an earlier one of its order is put aside until that one is
+    /// `limit`. One that waits for an earlier one of its order is parked until that one is
     /// finished, and not returned; nor is one that cannot be read.
     ///
     /// # Errors
@@ -68,7 +73,7 @@ impl Store {
     }
 
     /// Finds deliveries that are due in some partitions as [`Self::due_deliveries`] does, of several
-    /// lanes at once, each with its limit. Those that cannot be read are told apart, and take no room
+    /// lanes at once, each with its limit. Those that cannot be read are kept apart, and take no room
     /// of the others.
     ///
     /// # Errors
@@ -83,29 +88,31 @@ impl Store {
         let (mut due, mut wanted) = (Due::default(), lanes.clone());
         for round in 1..=ROUNDS_MAX {
             let found = self.find_due(partitions, &lanes, now).await?;
-            // What is not pending waits for nothing, and could not be put aside.
+            // What is not pending waits for nothing, and could not be parked.
             let waits = |(row, waits): &(DeliveryRow, bool)| *waits && row.is_pending();
             let (waiting, ready): (Vec<_>, Vec<_>) = found.into_iter().partition(waits);
             let waiting: Vec<_> = waiting.into_iter().map(|(row, _)| row).collect();
             let ready = ready.iter().map(|(row, _)| StoredDelivery::of_due(row));
             let ready: Vec<_> = ready.collect();
-            let went_aside = !waiting.is_empty() && self.put_aside(me, &waiting, now).await? > 0;
+            let were_parked = !waiting.is_empty() && self.park(me, &waiting, now).await? > 0;
             if round == ROUNDS_MAX {
                 lanes.clear();
             }
             // What waits, or cannot be read, took the room of what is due behind it.
             lanes.retain(|lane, limit| {
                 let wanted = wanted.get(lane).copied().unwrap_or_default();
-                let waits = count(waiting.iter().filter(|row| row.lane == *lane));
+                let waits = waiting.iter().filter(|row| row.lane.lossy() == lane);
+                let waits = sql_limit(waits.count());
                 let here = ready.iter().filter(|stored| stored.lane() == lane.as_str());
-                let unreadable = count(here.clone().filter(|stored| stored.is_unreadable()));
-                let readable = count(here) - unreadable;
+                let unreadable = here.clone().filter(|stored| stored.is_unreadable());
+                let unreadable = sql_limit(unreadable.count());
+                let readable = sql_limit(here.count()) - unreadable;
                 let is_full = waits + readable + unreadable >= *limit;
                 let lacks = unreadable > 0 && readable < wanted && *limit < BEHIND_MAX;
                 if lacks {
                     *limit = wanted.saturating_add(2 * unreadable);
                 }
-                is_full && ((waits > 0 && went_aside) || lacks)
+                is_full && ((waits > 0 && were_parked) || lacks)
             });
             let done = ready.into_iter();
             for stored in done.filter(|stored| !lanes.contains_key(stored.lane())) {
@@ -161,11 +168,11 @@ impl Store {
         found.await
     }
 
-    /// Takes the due time of all that is due and waits for an earlier delivery, of the orders of
-    /// these, and says of how many. The leases are held, so none of the earlier ones is finished
-    /// meanwhile by somebody who would look for them. Copies of mails do not wait for a customer
+    /// Parks all that is due and waits for an earlier delivery, of the orders of these, and says how
+    /// many those are. The leases are held, so none of the earlier ones is finished
+    /// meanwhile by somebody who would unpark them. Copies of mails do not wait for a customer
     /// whose address was refused: they are due by themselves then.
-    async fn put_aside(
+    async fn park(
         &self,
         me: &DispatcherId,
         waiting: &[DeliveryRow],
@@ -176,26 +183,22 @@ impl Store {
         let orders = waiting.iter().map(|row| WaitingKey {
             partition: row.partition,
             order_key: row.order_key,
-            lane: row.lane.clone(),
+            lane: row.lane.lossy().to_owned(),
             now,
         });
         let orders: BTreeSet<_> = orders.collect();
         let mails = Destination::Readers(Readers::Customer).lane();
         let written = self.database().write(&[], async |tx| {
             let owned = owned(tx, me, &partitions).await?;
-            let mut aside = 0;
+            let mut parked = 0;
             for order in orders.iter().filter(|key| owned.contains(&key.partition)) {
-                aside += on_conn!(tx, |c| PutAside(order).execute(c).await)?;
+                parked += on_conn!(tx, |c| ParkWaiting(order).execute(c).await)?;
                 if order.lane == mails {
                     copies::part_waiting(tx, order).await?;
                 }
             }
-            Ok(Ending::Commit(aside))
+            Ok(Ending::Commit(parked))
         });
         written.await.map_err(before)
     }
-}
-
-fn count<T>(found: impl Iterator<Item = T>) -> i64 {
-    i64::try_from(found.count()).unwrap_or(i64::MAX)
 }

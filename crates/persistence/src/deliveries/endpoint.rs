@@ -1,4 +1,4 @@
-//! Where webhooks go. An endpoint is changed with the locks of all partitions, as a workflow is,
+//! Endpoints, to which webhooks go. An endpoint is changed with the locks of all partitions, as a workflow is,
 //! so that no step can send something to one that is being deleted.
 
 use std::fmt;
@@ -8,25 +8,25 @@ use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 use waymark_domain::{
     delivery::DeliveryId,
-    history::{Destination, LogPosition},
-    partition::Partition,
+    history::Destination,
     value::{Description, EndpointCode, Timestamp, WorkflowCode},
     workflow::{ActionPath, Channel, Work},
 };
 
-use super::{Answered, LedgerCall, answer::Transact};
+use super::OutboxCall;
 use crate::{
-    ChangeError, Error, Store,
-    rows::{Reading, json},
+    Error, Store,
+    once::{Answered, CarriedOut, ChangeError, Transact},
+    rows::{Reading, StoredNumber, StoredText, json, position},
     schema::{deliveries, endpoints},
+    statement::limit,
     tx::{Ending, Tx, before, on_conn},
     workflows,
 };
 
-/// How much is named of what stands in the way of a deletion.
 const NAMED_MAX: usize = 10;
 
-/// Where webhooks go.
+/// The target of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its code.
@@ -60,7 +60,7 @@ pub struct EndpointSecret {
     pub expire_time: Option<Timestamp>,
 }
 
-/// What becomes of an endpoint.
+/// An edit of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointEdit {
     /// It is like this; secrets that have expired are dropped.
@@ -97,24 +97,22 @@ impl fmt::Debug for EndpointSecret {
     }
 }
 
-/// A row of `endpoints`.
 #[derive(diesel::Queryable)]
-struct Row {
-    code: String,
-    url: String,
-    description: String,
+struct EndpointRow {
+    code: StoredText,
+    url: StoredText,
+    description: StoredText,
     active: bool,
-    problem: String,
-    secrets: String,
+    problem: StoredText,
+    secrets: StoredText,
     version: i64,
     create_time: i64,
     update_time: i64,
 }
 
-/// A row as it is written.
 #[derive(diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = endpoints)]
-struct NewRow<'e> {
+struct NewEndpointRow<'e> {
     code: &'e str,
     url: &'e str,
     description: &'e str,
@@ -126,19 +124,16 @@ struct NewRow<'e> {
     update_time: i64,
 }
 
-impl Row {
-    fn endpoint(self) -> Result<Endpoint, Error> {
-        let reading = Reading {
-            table: "endpoints",
-            row: &self.code,
-        };
+impl EndpointRow {
+    fn endpoint(&self) -> Result<Endpoint, Error> {
+        let reading = Reading::of("endpoints", &self.code);
         Ok(Endpoint {
             code: reading.text("code", &self.code)?,
             description: reading.text("description", &self.description)?,
             secrets: reading.json("secrets", &self.secrets)?,
-            url: self.url,
+            url: reading.plain("url", &self.url)?.to_owned(),
             active: self.active,
-            problem: self.problem,
+            problem: reading.plain("problem", &self.problem)?.to_owned(),
             version: self.version,
             create_time: Timestamp::from_micros(self.create_time),
             update_time: Timestamp::from_micros(self.update_time),
@@ -163,7 +158,7 @@ impl Store {
     pub async fn stored_endpoints(&self) -> Result<(Vec<Endpoint>, Vec<Error>), Error> {
         let rows = self.database().read(async |tx| {
             let all = endpoints::table.order(endpoints::code);
-            Ok(on_conn!(tx, |c| all.load::<Row>(c).await)?)
+            Ok(on_conn!(tx, |c| all.load::<EndpointRow>(c).await)?)
         });
         let (mut endpoints, mut unreadable) = (Vec::new(), Vec::new());
         for row in rows.await? {
@@ -194,13 +189,13 @@ impl Store {
     /// use, [`ChangeError::RequestIdReused`], and [`ChangeError::Failed`].
     pub async fn change_endpoint<E: From<EndpointInUse> + Send>(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         code: &EndpointCode,
         edit: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E> + Send,
         encode: impl FnMut(&Endpoint) -> Vec<u8>,
     ) -> Result<Answered<Endpoint>, ChangeError<E>> {
         let all: Vec<_> = self.partition_count().all().collect();
-        let change = Change { code, edit };
+        let change = EndpointChange { code, edit };
         self.answer_once(call, &all, change, encode).await
     }
 
@@ -234,13 +229,12 @@ impl Store {
     }
 }
 
-/// Changes an endpoint as an edit says.
-struct Change<'c, F> {
+struct EndpointChange<'c, F> {
     code: &'c EndpointCode,
     edit: F,
 }
 
-impl<E, F> Transact for Change<'_, F>
+impl<E, F> Transact for EndpointChange<'_, F>
 where
     E: From<EndpointInUse> + Send,
     F: FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E> + Send,
@@ -248,11 +242,7 @@ where
     type Done = Endpoint;
     type Refusal = E;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<Endpoint, E>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let before = find(tx, self.code).await?;
         match (self.edit)(before.as_ref(), now) {
             Ok(edited) => apply(tx, self.code, (before, edited), now).await,
@@ -263,8 +253,8 @@ where
 
 async fn find(tx: &mut Tx, code: &EndpointCode) -> Result<Option<Endpoint>, Error> {
     let row = endpoints::table.find(code.as_str());
-    let row: Option<Row> = on_conn!(tx, |c| row.first(c).await).optional()?;
-    row.map(Row::endpoint).transpose()
+    let row: Option<EndpointRow> = on_conn!(tx, |c| row.first(c).await).optional()?;
+    row.as_ref().map(EndpointRow::endpoint).transpose()
 }
 
 /// Carries an edit out, unless what is deleted is in use.
@@ -291,7 +281,6 @@ async fn apply<E: From<EndpointInUse> + Send>(
     }
 }
 
-/// Saves an endpoint as its next version.
 async fn save(
     tx: &mut Tx,
     before: Option<Endpoint>,
@@ -311,7 +300,7 @@ async fn save(
     }
     after.version += 1;
     after.update_time = now.max(update_time);
-    let row = NewRow {
+    let row = NewEndpointRow {
         code: after.code.as_str(),
         url: &after.url,
         description: after.description.as_str(),
@@ -332,7 +321,7 @@ async fn save(
     Ok(after)
 }
 
-/// What stands in the way of deleting an endpoint.
+/// The blockers of deleting an endpoint.
 async fn in_use(tx: &mut Tx, code: &EndpointCode) -> Result<Option<EndpointInUse>, Error> {
     let mut actions = Vec::new();
     for workflow in workflows::codes(tx).await? {
@@ -343,9 +332,9 @@ async fn in_use(tx: &mut Tx, code: &EndpointCode) -> Result<Option<EndpointInUse
         let sends = declared.filter(|(_, action)| {
             matches!(&action.work, Work::Send(Channel::Webhook(to), _) if to.endpoint == *code)
         });
-        actions.extend(sends.map(|(occasion, action)| {
+        actions.extend(sends.map(|(point, action)| {
             let code = action.code.clone();
-            (workflow.clone(), ActionPath { occasion, code })
+            (workflow.clone(), ActionPath { point, code })
         }));
     }
     actions.truncate(NAMED_MAX);
@@ -370,20 +359,14 @@ async fn waiting(tx: &mut Tx, code: &EndpointCode) -> Result<Vec<DeliveryId>, Er
             deliveries::log_offset,
             deliveries::number,
         ))
-        .limit(i64::try_from(NAMED_MAX).unwrap_or(i64::MAX));
-    let rows: Vec<(i32, i64, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
-    let id = |(partition, offset, number): (i32, i64, i32)| {
+        .limit(limit(NAMED_MAX));
+    let rows: Vec<(i32, i64, StoredNumber)> = on_conn!(tx, |c| rows.load(c).await)?;
+    let id = |(partition, offset, number): (i32, i64, StoredNumber)| {
         let row = format!("{partition}/{offset}/{number}");
-        let reading = Reading {
-            table: "deliveries",
-            row: &row,
-        };
+        let reading = Reading::of("deliveries", &row);
         Ok(DeliveryId {
-            position: LogPosition {
-                partition: Partition::new(partition),
-                offset,
-            },
-            number: u32::try_from(number).map_err(|e| reading.corrupt("number", e))?,
+            position: position(partition, offset),
+            number: reading.number("number", number)?,
         })
     };
     rows.into_iter().map(id).collect()

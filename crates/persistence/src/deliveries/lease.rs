@@ -1,80 +1,55 @@
-//! Which process carries what. A process counts its row up as long as it lives; who sees a
-//! count stand still for long enough takes over what it had. No clock is compared with
+//! Leases of partitions. A process counts its row up as long as it lives, which is its heartbeat;
+//! who sees a count stand still for long enough takes over what it had. No clock is compared with
 //! another.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
-use super::lost;
+use super::{
+    lost,
+    ownership::{DispatcherId, lock},
+};
 use crate::{
     Error, Store,
+    rows::StoredText,
     schema::{dispatch_leases, dispatchers},
     tx::{Ending, Tx, before, on_conn},
 };
 
-/// The name of a process that carries deliveries, new at every start.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DispatcherId(String);
-
-impl DispatcherId {
-    /// A name that no other process has.
-    pub fn random() -> Self {
-        Self(Uuid::new_v4().simple().to_string())
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DispatcherId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Who lives, and who carries which partition.
+/// The live processes and the owners of the partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leases {
-    /// The processes, each with its count.
+    /// The processes, each with the count of its heartbeat.
     pub dispatchers: BTreeMap<DispatcherId, i64>,
-    /// Who carries each partition; none for nobody.
+    /// The owner of each partition; none for nobody.
     pub owners: BTreeMap<Partition, Option<DispatcherId>>,
 }
 
 impl Store {
-    /// Counts the row of a process up, and says who lives and who carries what.
+    /// Counts the row of a process up, which is its heartbeat, and lists the leases.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
-    pub async fn renew_leases(&self, me: &DispatcherId) -> Result<Leases, Error> {
+    pub async fn heartbeat(&self, me: &DispatcherId) -> Result<Leases, Error> {
         let written = self.database().write(&[], async |tx| {
             use dispatchers::{id, renewal, table};
             let row = table.find(me.as_str());
-            let updated = on_conn!(tx, |c| diesel::update(row)
-                .set(renewal.eq(renewal + 1))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(row).set(renewal.eq(renewal + 1));
+            let updated = on_conn!(tx, |c| update.execute(c).await)?;
             if updated == 0 {
                 let row = (id.eq(me.as_str()), renewal.eq(1));
-                on_conn!(tx, |c| diesel::insert_into(table)
-                    .values(row)
-                    .execute(c)
-                    .await)?;
+                let insert = diesel::insert_into(table).values(row);
+                on_conn!(tx, |c| insert.execute(c).await)?;
             }
             Ok(Ending::Commit(leases(tx).await?))
         });
         written.await.map_err(before)
     }
 
-    /// Who lives and who carries what.
+    /// Lists the live processes and the owners of the partitions.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -82,7 +57,7 @@ impl Store {
         self.database().read(leases).await
     }
 
-    /// Adds leases of partitions that have none; nobody carries these then.
+    /// Adds leases of partitions that have none; nobody owns these then.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -93,19 +68,18 @@ impl Store {
                     dispatch_leases::partition.eq(partition.number()),
                     dispatch_leases::owner.eq(None::<String>),
                 );
-                on_conn!(tx, |c| diesel::insert_into(dispatch_leases::table)
+                let insert = diesel::insert_into(dispatch_leases::table)
                     .values(row)
-                    .on_conflict_do_nothing()
-                    .execute(c)
-                    .await)?;
+                    .on_conflict_do_nothing();
+                on_conn!(tx, |c| insert.execute(c).await)?;
             }
             Ok(Ending::Commit(()))
         });
         written.await.map_err(before)
     }
 
-    /// Takes partitions over that nobody carries, or one of the processes `dead`, which are
-    /// forgotten; what they were working on counts as tried in vain. Says which it got.
+    /// Takes over partitions that nobody owns, or one of the processes `dead`, which are removed;
+    /// what they had in flight counts as tried in vain. Says which it got.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -117,21 +91,19 @@ impl Store {
     ) -> Result<BTreeSet<Partition>, Error> {
         let written = self.database().write(&[], async |tx| {
             for (name, count) in dead {
-                lost::bury(tx, name, *count).await?;
+                lost::remove_process(tx, name, *count).await?;
             }
-            let held = super::lock(tx, wanted).await?;
+            let held = lock(tx, wanted).await?;
             let alive = leases(tx).await?.dispatchers;
             let free = held.into_iter().filter(|(_, owner)| {
                 let owner = owner.as_ref();
-                owner.is_none_or(|owner| !alive.keys().any(|alive| alive.0 == *owner))
+                owner.is_none_or(|owner| !alive.keys().any(|alive| alive.0 == owner.lossy()))
             });
             let free: Vec<i32> = free.map(|(number, _)| number).collect();
             let rows =
                 dispatch_leases::table.filter(dispatch_leases::partition.eq_any(free.clone()));
-            on_conn!(tx, |c| diesel::update(rows)
-                .set(dispatch_leases::owner.eq(Some(me.as_str())))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(rows).set(dispatch_leases::owner.eq(Some(me.as_str())));
+            on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(
                 free.into_iter().map(Partition::new).collect(),
             ))
@@ -139,7 +111,7 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Gives partitions back; a process that ends is forgotten as well.
+    /// Gives partitions back; a process that ends is removed as well.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -154,10 +126,8 @@ impl Store {
             let rows = dispatch_leases::table
                 .filter(dispatch_leases::partition.eq_any(numbers.clone()))
                 .filter(dispatch_leases::owner.eq(me.as_str()));
-            on_conn!(tx, |c| diesel::update(rows)
-                .set(dispatch_leases::owner.eq(None::<String>))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(rows).set(dispatch_leases::owner.eq(None::<String>));
+            on_conn!(tx, |c| update.execute(c).await)?;
             let row = dispatchers::table.find(me.as_str());
             match leaving {
                 Leaving::ForNow => {}
@@ -168,7 +138,7 @@ impl Store {
                     let count = row.select(dispatchers::renewal);
                     let count = on_conn!(tx, |c| count.first::<i64>(c).await).optional()?;
                     if let Some(count) = count {
-                        lost::bury(tx, me, count).await?;
+                        lost::remove_process(tx, me, count).await?;
                     }
                 }
             }
@@ -181,27 +151,28 @@ impl Store {
 /// Whether a process that gives partitions back goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
-    /// It carries others.
+    /// It keeps others.
     ForNow,
     /// It ends.
     ForGood,
-    /// It ends in the middle of its work: what it was working on counts as tried in vain.
+    /// It ends in the middle of its work: what it had in flight counts as tried in vain.
     Broken,
 }
 
 async fn leases(tx: &mut Tx) -> Result<Leases, Error> {
     let alive = dispatchers::table.select((dispatchers::id, dispatchers::renewal));
-    let alive: Vec<(String, i64)> = on_conn!(tx, |c| alive.load(c).await)?;
+    let alive: Vec<(StoredText, i64)> = on_conn!(tx, |c| alive.load(c).await)?;
     let owners = dispatch_leases::table;
-    let owners: Vec<(i32, Option<String>)> = on_conn!(tx, |c| owners.load(c).await)?;
+    let owners: Vec<(i32, Option<StoredText>)> = on_conn!(tx, |c| owners.load(c).await)?;
+    // No process has a name that cannot be read, so it must not keep anything from the others.
+    let alive = alive.into_iter();
+    let alive = alive.filter_map(|(id, count)| Some((DispatcherId(id.into_utf8()?), count)));
+    let owners = owners.into_iter().map(|(number, owner)| {
+        let owner = owner.map(StoredText::into_lossy).map(DispatcherId);
+        (Partition::new(number), owner)
+    });
     Ok(Leases {
-        dispatchers: alive
-            .into_iter()
-            .map(|(id, count)| (DispatcherId(id), count))
-            .collect(),
-        owners: owners
-            .into_iter()
-            .map(|(number, owner)| (Partition::new(number), owner.map(DispatcherId)))
-            .collect(),
+        dispatchers: alive.collect(),
+        owners: owners.collect(),
     })
 }

@@ -1,4 +1,4 @@
-//! One page of the ledger: the partitions are read from their ends and merged, and each delivery
+//! One page of the outbox: the partitions are read from their ends and merged, and each delivery
 //! is held against the query. A page is put together in pieces, each of which has a connection
 //! for a short while.
 
@@ -17,20 +17,24 @@ use super::{
     query::{DeliveryCursor, DeliveryPage, DeliveryQuery},
 };
 use crate::{
-    Error, Store, history,
-    rows::{delivery::DeliveryRow, journal::PAGE_ENTRIES},
+    Direction, Error, Store,
+    merge::{Merge, Next, Progress, SCAN_MAX},
+    order_entries,
+    rows::{StoredNumber, delivery::DeliveryRow, entry_index::PAGE_ENTRIES},
     schema::deliveries,
+    statement::limit,
     tx::{Tx, on_conn},
 };
 
-/// How many deliveries one page may look at.
-const SCAN_MAX: usize = 5_000;
-/// At how many entries of an order to look in one statement.
+/// How many entries of an order one statement is about.
 const OFFSETS_AT_ONCE: usize = 200;
 
-/// A stretch of the ledger, read from its end.
-enum Stretch {
-    /// All deliveries of a partition.
+/// How many deliveries one piece of a page looks at, and how many statements it makes.
+const PIECE_ROWS: usize = 1_000;
+const PIECE_STATEMENTS: usize = 128;
+
+enum StreamOf {
+    /// All of a partition.
     Log,
     /// Those in a state, of which there is an index.
     State(DeliveryState),
@@ -38,51 +42,32 @@ enum Stretch {
     Order(VecDeque<i64>),
 }
 
-/// The deliveries of a stretch, the newest first.
-struct Source {
+/// A stream of deliveries of a partition, the newest first.
+struct DeliveryStream {
     partition: Partition,
-    stretch: Stretch,
+    of: StreamOf,
     /// What is left lies before this offset and number.
-    before: (i64, i32),
-    buffer: VecDeque<DeliveryRow>,
-    ended: bool,
+    before: (i64, StoredNumber),
 }
 
-/// How many deliveries one piece of a page looks at, and how many statements it makes.
-const PIECE_ROWS: usize = 1_000;
-const PIECE_STATEMENTS: usize = 128;
+/// The place of a delivery in the list. Within a partition, offsets follow times.
+type DeliveryPlace = (i64, i32, i64, StoredNumber);
 
-/// A page that is put together.
-pub(super) struct Walk<'q> {
+pub(super) struct DeliveryListing<'q> {
     query: &'q DeliveryQuery,
     limit: usize,
     cursor: DeliveryCursor,
-    /// Orders whose entries are not known yet.
-    orders: Option<BTreeSet<&'q (WorkflowCode, OrderId)>>,
-    sources: Vec<Source>,
+    /// The orders whose entries are not known yet.
+    orders: BTreeSet<&'q (WorkflowCode, OrderId)>,
+    streams: Vec<DeliveryStream>,
+    /// The merge of the streams, once all are known.
+    merge: Option<Merge<DeliveryPlace, DeliveryRow>>,
     deliveries: Vec<StoredDelivery>,
     looked_at: usize,
-    /// Whether no delivery follows.
     at_end: bool,
 }
 
-/// How far a page is.
-pub(super) enum Progress {
-    /// It is the turn of others, then it goes on.
-    Paused,
-    /// It is there.
-    Ended,
-}
-
-/// What comes next.
-enum Next {
-    Row(Box<DeliveryRow>),
-    /// It is not known before the next piece.
-    Pause,
-    End,
-}
-
-impl<'q> Walk<'q> {
+impl<'q> DeliveryListing<'q> {
     pub(super) fn new(
         query: &'q DeliveryQuery,
         after: Option<&DeliveryCursor>,
@@ -92,8 +77,9 @@ impl<'q> Walk<'q> {
             query,
             limit,
             cursor: after.cloned().unwrap_or_default(),
-            orders: None,
-            sources: Vec::new(),
+            orders: query.orders.iter().collect(),
+            streams: Vec::new(),
+            merge: None,
             deliveries: Vec::new(),
             looked_at: 0,
             at_end: false,
@@ -107,17 +93,19 @@ impl<'q> Walk<'q> {
         }
     }
 
-    /// Reads the next piece.
-    pub(super) async fn go_on(&mut self, store: &Store, tx: &mut Tx) -> Result<Progress, Error> {
+    pub(super) async fn read_piece(
+        &mut self,
+        store: &Store,
+        tx: &mut Tx,
+    ) -> Result<Progress, Error> {
         let mut statements = PIECE_STATEMENTS;
         if !self.open(store, tx, &mut statements).await? {
             return Ok(Progress::Paused);
         }
-        let chunk = self.chunk();
         for _ in 0..PIECE_ROWS {
-            let row = match first(tx, &mut self.sources, chunk, &mut statements).await? {
-                Next::Row(row) => *row,
-                Next::Pause => return Ok(Progress::Paused),
+            let row = match self.next(tx, &mut statements).await? {
+                Next::Row(row) => row,
+                Next::Unknown => return Ok(Progress::Paused),
                 Next::End => {
                     self.at_end = true;
                     return Ok(Progress::Ended);
@@ -139,11 +127,6 @@ impl<'q> Walk<'q> {
         Ok(Progress::Paused)
     }
 
-    fn chunk(&self) -> i64 {
-        let share = 2 * self.limit / self.sources.len().max(1);
-        i64::try_from(share.clamp(8, 500)).unwrap_or(8)
-    }
-
     /// Finds out what there is to read; says whether that is known.
     async fn open(
         &mut self,
@@ -151,105 +134,89 @@ impl<'q> Walk<'q> {
         tx: &mut Tx,
         statements: &mut usize,
     ) -> Result<bool, Error> {
-        if self.orders.is_none() {
-            self.orders = Some(self.query.orders.iter().collect());
-            if self.query.orders.is_empty() {
-                self.sources = sources(store, self.query, &self.cursor);
-            }
+        if self.merge.is_some() {
+            return Ok(true);
         }
-        while let Some((workflow, order_id)) = self.orders.as_mut().and_then(BTreeSet::pop_first) {
+        if self.query.orders.is_empty() {
+            self.streams = streams(store, self.query, &self.cursor);
+        }
+        while let Some((workflow, order_id)) = self.orders.pop_first() {
             let partition = store.partition_of(workflow, order_id);
-            let offsets = history::offsets(tx, partition, workflow, order_id).await?;
-            // Each page of a journal is as much as a statement.
+            let offsets = order_entries::offsets(tx, partition, workflow, order_id).await?;
+            // Each page of an entry index is as much as a statement.
             *statements = statements.saturating_sub(2 + offsets.len() / PAGE_ENTRIES);
             let before = self.cursor.of(partition);
             let offsets = offsets.into_iter().filter(|offset| *offset <= before.0);
-            let stretch = Stretch::Order(offsets.collect());
-            let source = Source::new(partition, stretch, &self.cursor);
-            self.sources.push(source);
+            let of = StreamOf::Order(offsets.collect());
+            let stream = DeliveryStream::new(partition, of, &self.cursor);
+            self.streams.push(stream);
             if *statements == 0 {
                 return Ok(false);
             }
         }
+        let merge = Merge::new(self.streams.len(), Direction::Descending, place);
+        self.merge = Some(merge);
         Ok(true)
+    }
+
+    /// Takes the newest delivery, which is not known where the statements do not suffice.
+    async fn next(
+        &mut self,
+        tx: &mut Tx,
+        statements: &mut usize,
+    ) -> Result<Next<DeliveryRow>, Error> {
+        let share = 2 * self.limit / self.streams.len().max(1);
+        let Some(merge) = &mut self.merge else {
+            return Ok(Next::Unknown);
+        };
+        loop {
+            match merge.next() {
+                Next::Unknown if *statements > 0 => *statements -= 1,
+                next => return Ok(next),
+            }
+            for index in merge.take_dry(1) {
+                if let Some(stream) = self.streams.get_mut(index) {
+                    let (rows, ended) = stream.fetch(tx, share.clamp(8, 500)).await?;
+                    merge.fill(index, rows, ended);
+                }
+            }
+        }
     }
 }
 
-fn sources(store: &Store, query: &DeliveryQuery, cursor: &DeliveryCursor) -> Vec<Source> {
+fn place(row: &DeliveryRow) -> DeliveryPlace {
+    (row.create_time, row.partition, row.log_offset, row.number)
+}
+
+fn streams(store: &Store, query: &DeliveryQuery, cursor: &DeliveryCursor) -> Vec<DeliveryStream> {
     let partitions = store.partition_count().all();
     if query.states.is_empty() || query.states.contains(&DeliveryState::Succeeded) {
-        let all = partitions.map(|partition| Source::new(partition, Stretch::Log, cursor));
+        let all = partitions.map(|partition| DeliveryStream::new(partition, StreamOf::Log, cursor));
         return all.collect();
     }
     let states: BTreeSet<_> = query.states.iter().copied().collect();
-    let stretches = partitions.flat_map(|partition| {
+    let streams = partitions.flat_map(|partition| {
         let states = states.iter();
-        states.map(move |state| Source::new(partition, Stretch::State(*state), cursor))
+        states.map(move |state| DeliveryStream::new(partition, StreamOf::State(*state), cursor))
     });
-    stretches.collect()
+    streams.collect()
 }
 
-/// Takes the newest delivery of all sources.
-async fn first(
-    tx: &mut Tx,
-    sources: &mut [Source],
-    chunk: i64,
-    statements: &mut usize,
-) -> Result<Next, Error> {
-    let mut best = None;
-    for (index, source) in sources.iter_mut().enumerate() {
-        while source.is_dry() {
-            if *statements == 0 {
-                return Ok(Next::Pause);
-            }
-            *statements -= 1;
-            source.refill(tx, chunk).await?;
-        }
-        let Some(row) = source.buffer.front() else {
-            continue;
-        };
-        // Within a partition, offsets follow times.
-        let place = (row.create_time, row.partition, row.log_offset, row.number);
-        if best.is_none_or(|(_, other)| place > other) {
-            best = Some((index, place));
-        }
-    }
-    let row = best
-        .and_then(|(index, _)| sources.get_mut(index))
-        .and_then(|source| source.buffer.pop_front());
-    Ok(row.map_or(Next::End, |row| Next::Row(Box::new(row))))
-}
-
-impl Source {
-    fn new(partition: Partition, stretch: Stretch, cursor: &DeliveryCursor) -> Self {
+impl DeliveryStream {
+    fn new(partition: Partition, of: StreamOf, cursor: &DeliveryCursor) -> Self {
         Self {
             partition,
-            stretch,
+            of,
             before: cursor.of(partition),
-            buffer: VecDeque::new(),
-            ended: false,
         }
     }
 
-    /// Whether more has to be fetched before the next delivery is known.
-    fn is_dry(&self) -> bool {
-        self.buffer.is_empty() && !self.ended
-    }
-
-    async fn refill(&mut self, tx: &mut Tx, chunk: i64) -> Result<(), Error> {
-        let rows = self.fetch(tx, chunk).await?;
-        if let Some(last) = rows.last() {
-            self.before = (last.log_offset, last.number);
-        }
-        self.buffer = rows.into();
-        Ok(())
-    }
-
-    async fn fetch(&mut self, tx: &mut Tx, chunk: i64) -> Result<Vec<DeliveryRow>, Error> {
+    /// Reads the next rows, and says whether these are the last.
+    async fn fetch(&mut self, tx: &mut Tx, most: usize) -> Result<(Vec<DeliveryRow>, bool), Error> {
         let (log_offset, number) = self.before;
         let here = deliveries::table
             .filter(deliveries::partition.eq(self.partition.number()))
-            // The first condition alone is a stretch of the index; the second makes it exact.
+            // The first condition alone is a range of the index; the second makes it exact.
             .filter(deliveries::log_offset.le(log_offset))
             .filter(
                 deliveries::log_offset
@@ -257,28 +224,32 @@ impl Source {
                     .or(deliveries::number.lt(number)),
             )
             .order((deliveries::log_offset.desc(), deliveries::number.desc()));
-        let rows: Vec<DeliveryRow> = match &mut self.stretch {
-            Stretch::Log => {
-                let rows = here.limit(chunk);
+        let mut ended = None;
+        let rows: Vec<DeliveryRow> = match &mut self.of {
+            StreamOf::Log => {
+                let rows = here.limit(limit(most));
                 on_conn!(tx, |c| rows.load(c).await)?
             }
-            Stretch::State(state) => {
+            StreamOf::State(state) => {
                 let rows = here
                     .filter(deliveries::state.eq(state.word()))
                     // In the words of the index, or it would not be taken.
                     .filter(sql::<Bool>("state <> 'succeeded'"))
-                    .limit(chunk);
+                    .limit(limit(most));
                 on_conn!(tx, |c| rows.load(c).await)?
             }
-            Stretch::Order(offsets) => {
+            StreamOf::Order(offsets) => {
                 let next = offsets.len().min(OFFSETS_AT_ONCE);
                 let next: Vec<_> = offsets.drain(..next).collect();
-                self.ended = offsets.is_empty();
+                ended = Some(offsets.is_empty());
                 let rows = here.filter(deliveries::log_offset.eq_any(next));
-                return Ok(on_conn!(tx, |c| rows.load(c).await)?);
+                on_conn!(tx, |c| rows.load(c).await)?
             }
         };
-        self.ended = i64::try_from(rows.len()).is_ok_and(|length| length < chunk);
-        Ok(rows)
+        if let Some(last) = rows.last() {
+            self.before = (last.log_offset, last.number);
+        }
+        let ended = ended.unwrap_or(rows.len() < most);
+        Ok((rows, ended))
     }
 }

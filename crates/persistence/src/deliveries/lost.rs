@@ -1,6 +1,6 @@
-//! What a process was working on when it ended without a word. A process notes what it begins in
-//! its row of `dispatchers`; who takes over from it counts what still stands as it was noted as
-//! tried in vain. So work that ends its process is known by its name and not tried for ever.
+//! Work that was in flight when its process died. A process records what it begins in its row of
+//! `dispatchers`; who takes over from it counts what still stands as it was recorded as tried in
+//! vain. So work that ends its process is known by its name and not tried for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,19 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     delivery::{Delivery, DeliveryId, DeliveryState},
-    history::LogPosition,
     partition::Partition,
 };
 
-use super::{DispatcherId, key};
+use super::ownership::DispatcherId;
 use crate::{
-    Error, Store, TimerKey,
-    rows::{delivery::DeliveryRow, json},
+    Error, Store,
+    rows::{
+        Number, StoredNumber, StoredText,
+        delivery::{DeliveryRow, Numbered, key, numbered},
+        json,
+        order::TimerKey,
+        position,
+    },
     schema::{deliveries, dispatchers, lost_deliveries, lost_timers, orders},
     statement::row_statement,
     tx::{Ending, Tx, before, on_conn},
@@ -27,9 +32,9 @@ use crate::{
 /// How many rows one statement names.
 const AT_ONCE: usize = 500;
 
-/// A delivery as it is noted before it is begun: partition, offset, number, last change.
-type DeliveryMark = (i32, i64, i32, i64);
-/// An order as it is noted before its timer fires: partition, key, version.
+/// A delivery as it is recorded before it is begun: partition, offset, number, last change.
+type DeliveryMark = (i32, i64, StoredNumber, i64);
+/// An order as it is recorded before its timer fires: partition, key, version.
 type TimerMark = (i32, i64, i64);
 
 /// A delivery during which processes ended.
@@ -43,34 +48,33 @@ pub struct LostDelivery {
     pub waiting: Option<Delivery>,
 }
 
-/// The key of a delivery's row.
 #[derive(Debug)]
-pub(crate) struct Key {
+pub(crate) struct LostKey {
     partition: i32,
     log_offset: i64,
-    number: i32,
+    number: StoredNumber,
 }
 
 row_statement! {
     /// Counts a delivery during which a process ended.
-    CountDelivery(Key)
-    "INSERT INTO lost_deliveries (partition, log_offset, number, tries) VALUES (" partition: Integer,
-    ", " log_offset: BigInt, ", " number: Integer;
+    CountDelivery(LostKey)
+    "INSERT INTO lost_deliveries (partition, log_offset, number, tries) VALUES (" [partition: Integer]
+    ", " [log_offset: BigInt] ", " [number: Number]
     ", 1) ON CONFLICT (partition, log_offset, number) DO UPDATE SET tries = lost_deliveries.tries + 1"
 }
 
 row_statement! {
     /// Counts an order during whose timer a process ended; anew where it has changed since.
     CountTimer(TimerKey)
-    "INSERT INTO lost_timers (partition, order_key, version, tries) VALUES (" partition: Integer,
-    ", " order_key: BigInt, ", " version: BigInt;
+    "INSERT INTO lost_timers (partition, order_key, version, tries) VALUES (" [partition: Integer]
+    ", " [order_key: BigInt] ", " [version: BigInt]
     ", 1) ON CONFLICT (partition, order_key) DO UPDATE SET tries = CASE \
      WHEN lost_timers.version = excluded.version THEN lost_timers.tries + 1 ELSE 1 END, \
      version = excluded.version"
 }
 
-/// What a process has in flight, as its row has it.
-pub(super) fn delivery_marks(in_flight: &[&Delivery]) -> Result<String, Error> {
+/// The deliveries that a process has in flight, as its row has them.
+pub(super) fn deliveries_in_flight(in_flight: &[&Delivery]) -> Result<String, Error> {
     let marks = in_flight.iter().map(|delivery| -> DeliveryMark {
         let (partition, log_offset, number) = key(delivery.id);
         (partition, log_offset, number, delivery.update_time.micros())
@@ -78,9 +82,13 @@ pub(super) fn delivery_marks(in_flight: &[&Delivery]) -> Result<String, Error> {
     json(&marks.collect::<Vec<_>>())
 }
 
-/// Forgets a process, unless it was counted on since its count was seen, and counts what it was
-/// working on.
-pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result<(), Error> {
+/// Removes a process, unless its heartbeat went on since its count was seen, and counts what it had
+/// in flight.
+pub(super) async fn remove_process(
+    tx: &mut Tx,
+    name: &DispatcherId,
+    count: i64,
+) -> Result<(), Error> {
     let row = || {
         dispatchers::table
             .find(name.as_str())
@@ -90,7 +98,7 @@ pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result
         dispatchers::deliveries_in_flight,
         dispatchers::timers_in_flight,
     ));
-    let marks = on_conn!(tx, |c| marks.first::<(String, String)>(c).await).optional()?;
+    let marks = on_conn!(tx, |c| marks.first::<(StoredText, StoredText)>(c).await).optional()?;
     let Some((in_flight, firing)) = marks else {
         return Ok(());
     };
@@ -101,12 +109,12 @@ pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result
     count_timers(tx, &firing).await
 }
 
-async fn count_deliveries(tx: &mut Tx, marks: &str) -> Result<(), Error> {
+async fn count_deliveries(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
     let marks: Vec<DeliveryMark> = read(marks);
     for marks in marks.chunks(AT_ONCE) {
         let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
         let offsets: BTreeSet<i64> = marks.iter().map(|mark| mark.1).collect();
-        let noted: BTreeSet<_> = marks.iter().collect();
+        let recorded: BTreeSet<_> = marks.iter().collect();
         let rows = deliveries::table
             .filter(deliveries::partition.eq_any(partitions))
             .filter(deliveries::log_offset.eq_any(offsets))
@@ -118,9 +126,9 @@ async fn count_deliveries(tx: &mut Tx, marks: &str) -> Result<(), Error> {
                 deliveries::update_time,
             ));
         let rows: Vec<DeliveryMark> = on_conn!(tx, |c| rows.load(c).await)?;
-        for mark in rows.iter().filter(|mark| noted.contains(mark)) {
+        for mark in rows.iter().filter(|mark| recorded.contains(mark)) {
             let (partition, log_offset, number, _) = *mark;
-            let key = Key {
+            let key = LostKey {
                 partition,
                 log_offset,
                 number,
@@ -131,40 +139,34 @@ async fn count_deliveries(tx: &mut Tx, marks: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn count_timers(tx: &mut Tx, marks: &str) -> Result<(), Error> {
+async fn count_timers(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
     let marks: Vec<TimerMark> = read(marks);
     for marks in marks.chunks(AT_ONCE) {
         let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
         let keys: BTreeSet<i64> = marks.iter().map(|mark| mark.1).collect();
-        let noted: BTreeSet<_> = marks.iter().collect();
+        let recorded: BTreeSet<_> = marks.iter().collect();
         let rows = orders::table
             .filter(orders::partition.eq_any(partitions))
             .filter(orders::order_key.eq_any(keys))
             .select((orders::partition, orders::order_key, orders::version));
         let rows: Vec<TimerMark> = on_conn!(tx, |c| rows.load(c).await)?;
-        for mark in rows.iter().filter(|mark| noted.contains(mark)) {
-            let (partition, order_key, version) = *mark;
-            let key = TimerKey {
-                partition,
-                order_key,
-                version,
-            };
+        for mark in rows.iter().filter(|mark| recorded.contains(mark)) {
+            let key = TimerKey::from(*mark);
             on_conn!(tx, |c| CountTimer(&key).execute(c).await)?;
         }
     }
     Ok(())
 }
 
-/// What a process that is gone has noted. Where that cannot be read, nobody must be kept from
-/// taking over.
-fn read<T: serde::de::DeserializeOwned>(marks: &str) -> Vec<T> {
-    serde_json::from_str(marks).unwrap_or_else(|error| {
-        tracing::error!(%error, "what a process was working on cannot be read");
+/// The work that a process which is gone has recorded. Where that cannot be read, nobody must be
+/// kept from taking over.
+fn read<T: serde::de::DeserializeOwned>(marks: &StoredText) -> Vec<T> {
+    serde_json::from_str(marks.lossy()).unwrap_or_else(|error| {
+        tracing::error!(%error, "work in flight of a dead process unreadable");
         Vec::new()
     })
 }
 
-/// Forgets how often processes ended during deliveries.
 pub(super) async fn forget(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), Error> {
     for id in ids {
         let row = lost_deliveries::table.find(key(*id));
@@ -175,15 +177,8 @@ pub(super) async fn forget(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), Error>
 
 /// Forgets how often processes ended during deliveries of a partition: those with this number, of
 /// the entries at these offsets.
-pub(super) async fn forget_all(
-    tx: &mut Tx,
-    (partition, number): (Partition, i32),
-    offsets: &[i64],
-) -> Result<(), Error> {
-    let rows = lost_deliveries::table
-        .filter(lost_deliveries::partition.eq(partition.number()))
-        .filter(lost_deliveries::number.eq(number))
-        .filter(lost_deliveries::log_offset.eq_any(offsets.to_vec()));
+pub(super) async fn forget_all(tx: &mut Tx, place: Numbered, offsets: &[i64]) -> Result<(), Error> {
+    let rows = numbered!(lost_deliveries, place, offsets.to_vec());
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
     Ok(())
 }
@@ -207,7 +202,8 @@ impl Store {
         let numbers = numbers(partitions);
         let found = self.database().read(async |tx| {
             let rows = lost_deliveries::table.filter(lost_deliveries::partition.eq_any(numbers));
-            let rows: Vec<(i32, i64, i32, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
+            let rows: Vec<(i32, i64, StoredNumber, StoredNumber)> =
+                on_conn!(tx, |c| rows.load(c).await)?;
             let mut lost = Vec::with_capacity(rows.len());
             for (partition, log_offset, number, tries) in rows {
                 let row = deliveries::table
@@ -220,16 +216,12 @@ impl Store {
                     Err(error) if error.is_of_data() => None,
                     Err(error) => return Err(error),
                 };
-                let position = LogPosition {
-                    partition: Partition::new(partition),
-                    offset: log_offset,
-                };
                 lost.push(LostDelivery {
                     id: DeliveryId {
-                        position,
-                        number: u32::try_from(number).unwrap_or(0),
+                        position: position(partition, log_offset),
+                        number: u32::try_from(number.0).unwrap_or(0),
                     },
-                    tries: u32::try_from(tries).unwrap_or(u32::MAX),
+                    tries: u32::try_from(tries.0).unwrap_or(u32::MAX),
                     waiting,
                 });
             }
@@ -249,38 +241,36 @@ impl Store {
         let numbers = numbers(partitions);
         let found = self.database().read(async |tx| {
             let rows = lost_timers::table.filter(lost_timers::partition.eq_any(numbers));
-            let rows: Vec<(i32, i64, i64, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
+            let rows: Vec<(i32, i64, i64, StoredNumber)> = on_conn!(tx, |c| rows.load(c).await)?;
             let lost = rows
                 .into_iter()
                 .map(|(partition, order_key, version, tries)| {
-                    let key = TimerKey {
-                        partition,
-                        order_key,
-                        version,
-                    };
-                    (key, u32::try_from(tries).unwrap_or(u32::MAX))
+                    let key = TimerKey::from((partition, order_key, version));
+                    (key, u32::try_from(tries.0).unwrap_or(u32::MAX))
                 });
             Ok(lost.collect())
         });
         found.await
     }
 
-    /// Notes of which orders the timers are about to fire; of none, when they have. It says whether
+    /// Records of which orders the timers are about to fire; of none, when they have. It says whether
     /// they may: not where another process holds this one for dead.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
-    pub async fn note_timers(&self, me: &DispatcherId, firing: &[TimerKey]) -> Result<bool, Error> {
+    pub async fn record_timers(
+        &self,
+        me: &DispatcherId,
+        firing: &[TimerKey],
+    ) -> Result<bool, Error> {
         let marks = firing
             .iter()
             .map(|key| -> TimerMark { (key.partition, key.order_key, key.version) });
         let marks = json(&marks.collect::<Vec<_>>())?;
         let written = self.database().write(&[], async |tx| {
             let row = dispatchers::table.find(me.as_str());
-            let marked = on_conn!(tx, |c| diesel::update(row)
-                .set(dispatchers::timers_in_flight.eq(&marks))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(row).set(dispatchers::timers_in_flight.eq(&marks));
+            let marked = on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(marked > 0))
         });
         written.await.map_err(before)

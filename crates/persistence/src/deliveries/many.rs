@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     actor::Actor,
@@ -13,24 +13,22 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, LedgerRefusal, RowKey,
-    StoredDelivery,
-    answer::{Transact, failure},
-    decisions,
-    finish::promote,
-    lock, lost,
+    DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal, StoredDelivery,
+    answer::failure, decisions, lost, ownership::lock, results::unpark_next,
 };
 use crate::{
-    ChangeError, ChangeMode, CommitError, Error, Store,
+    CommitError, Error, Store,
+    once::{Answered, CarriedOut, ChangeError, ChangeMode, Transact},
+    rows::{
+        StoredNumber, StoredText,
+        delivery::{DeliveryKey, Numbered, numbered},
+    },
     schema::deliveries,
     tx::{Tx, on_conn},
 };
 
 /// How many deliveries are decided about in one transaction.
 const AT_ONCE: usize = 500;
-
-/// The deliveries of a partition with this number.
-type Place = (Partition, i32);
 
 impl Store {
     /// Makes all deliveries due now that match, which must name states other than that of those
@@ -40,38 +38,38 @@ impl Store {
     /// Returns [`ChangeError::Failed`]; with [`CommitError::OutcomeUnknown`], some were retried.
     pub async fn retry_deliveries(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         query: &DeliveryQuery,
         encode: impl FnMut(&usize) -> Vec<u8>,
-    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<usize>, ChangeError<OutboxRefusal>> {
         let verdict = Verdict::Retried;
         self.decide_about_all(call, query, &verdict, encode).await
     }
 
     /// Decides that all deliveries are not sent that match and are pending or dead, and says how
-    /// many; those behind them have their turn. They are written a few hundred at a time. An
+    /// many; those behind them are unparked. They are written a few hundred at a time. An
     /// attempt that is under way may still succeed.
     ///
     /// # Errors
     /// Returns [`ChangeError::Failed`]; with [`CommitError::OutcomeUnknown`], some were skipped.
     pub async fn skip_deliveries(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         query: &DeliveryQuery,
         reason: &Reason,
         encode: impl FnMut(&usize) -> Vec<u8>,
-    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<usize>, ChangeError<OutboxRefusal>> {
         let verdict = Verdict::Skipped(reason.clone());
         self.decide_about_all(call, query, &verdict, encode).await
     }
 
     async fn decide_about_all(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         query: &DeliveryQuery,
         verdict: &Verdict,
         encode: impl FnMut(&usize) -> Vec<u8>,
-    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<usize>, ChangeError<OutboxRefusal>> {
         if let Some(answered) = self.answered_before(call).await? {
             return Ok(answered);
         }
@@ -108,15 +106,15 @@ impl Store {
     /// Decides about what one page of the list has, and says about how many and where to go on.
     async fn decide_about_page(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         (query, after): (&DeliveryQuery, Option<&DeliveryCursor>),
         verdict: &Verdict,
-    ) -> Result<(usize, Option<DeliveryCursor>), ChangeError<LedgerRefusal>> {
+    ) -> Result<(usize, Option<DeliveryCursor>), ChangeError<OutboxRefusal>> {
         let page = self.list_deliveries(query, after, AT_ONCE).await;
         let DeliveryPage { deliveries, next } =
             page.map_err(|error| ChangeError::Failed(failure(&error)))?;
         // Each page is a transaction; the request id belongs to the whole call.
-        let part = LedgerCall {
+        let part = OutboxCall {
             request: None,
             ..call.clone()
         };
@@ -145,13 +143,9 @@ struct Total(usize);
 
 impl Transact for DecideAll<'_> {
     type Done = usize;
-    type Refusal = LedgerRefusal;
+    type Refusal = OutboxRefusal;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let found = self.found.iter();
         let partitions = found.map(|delivery| Partition::new(delivery.key().0));
         lock(tx, &partitions.collect()).await?;
@@ -166,13 +160,9 @@ impl Transact for DecideAll<'_> {
 
 impl Transact for Total {
     type Done = usize;
-    type Refusal = LedgerRefusal;
+    type Refusal = OutboxRefusal;
 
-    async fn carry_out(
-        &mut self,
-        _: &mut Tx,
-        _: Timestamp,
-    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+    async fn carry_out(&mut self, _: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         Ok(Ok(self.0))
     }
 }
@@ -184,17 +174,16 @@ pub(super) async fn decide(
     found: &[StoredDelivery],
     decision: &Decision,
 ) -> Result<usize, Error> {
-    let mut groups: BTreeMap<(Partition, i32, String), Vec<i64>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Numbered, String), Vec<i64>> = BTreeMap::new();
     for delivery in found {
         let (partition, log_offset, number) = delivery.key();
         let state = delivery.state_word().to_owned();
-        let group = (Partition::new(partition), number, state);
-        groups.entry(group).or_default().push(log_offset);
+        let place = (Partition::new(partition), number);
+        groups.entry((place, state)).or_default().push(log_offset);
     }
     let mut decided = 0;
-    for ((partition, number, state), offsets) in groups {
-        let place = (partition, number);
-        let offsets = decidable(tx, (place, state), offsets, &decision.verdict).await?;
+    for ((place, state), offsets) in groups {
+        let offsets = decidable(tx, (place, state.as_str()), offsets, &decision.verdict).await?;
         if offsets.is_empty() {
             continue;
         }
@@ -213,74 +202,62 @@ pub(super) async fn decide(
 /// can be decided.
 async fn decidable(
     tx: &mut Tx,
-    ((partition, number), state): (Place, String),
+    (place, state): (Numbered, &str),
     offsets: Vec<i64>,
     verdict: &Verdict,
 ) -> Result<Vec<i64>, Error> {
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets))
-        .filter(deliveries::state.eq(state))
-        .select(deliveries::log_offset);
-    match verdict {
-        Verdict::Retried => {
-            // One that waits for an earlier one is put aside until that one is finished.
-            let rows = rows.filter(
-                deliveries::state
-                    .ne(DeliveryState::Pending.word())
-                    .or(deliveries::due_time.is_not_null()),
-            );
-            Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
-        }
+    let rows = numbered!(deliveries, place, offsets).select((
+        deliveries::log_offset,
+        deliveries::state,
+        deliveries::due_time,
+    ));
+    let rows: Vec<(i64, StoredText, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
+    let is_decidable = |due_time: Option<i64>| match verdict {
+        // One that waits for an earlier one is parked until that one is finished.
+        Verdict::Retried => state != DeliveryState::Pending.word() || due_time.is_some(),
+        // Not those that are pending or dead, since nothing is known of a state that cannot be read.
         Verdict::Skipped(_) => {
-            // Not those that are pending or dead, since nothing is known of a state that cannot be read.
             let done = [DeliveryState::Succeeded, DeliveryState::Skipped];
-            let rows = rows.filter(deliveries::state.ne_all(done.map(DeliveryState::word)));
-            Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
+            done.iter().all(|done| done.word() != state)
         }
-    }
+    };
+    let rows = rows
+        .into_iter()
+        .filter(|(_, found, due_time)| found.lossy() == state && is_decidable(*due_time));
+    Ok(rows.map(|(offset, ..)| offset).collect())
 }
 
 /// Makes deliveries due now, with no attempt counted.
 async fn retry(
     tx: &mut Tx,
-    (partition, number): Place,
+    place: Numbered,
     offsets: Vec<i64>,
     now: Timestamp,
 ) -> Result<usize, Error> {
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets));
+    let rows = numbered!(deliveries, place, offsets);
     let change = (
         deliveries::state.eq(DeliveryState::Pending.word()),
-        deliveries::attempts.eq(0),
+        deliveries::attempts.eq(StoredNumber(0)),
         deliveries::problem.eq(""),
         deliveries::due_time.eq(Some(now.micros())),
         deliveries::update_time.eq(now.micros()),
     );
-    Ok(on_conn!(tx, |c| diesel::update(rows)
-        .set(change)
-        .execute(c)
-        .await)?)
+    let update = diesel::update(rows).set(change);
+    Ok(on_conn!(tx, |c| update.execute(c).await)?)
 }
 
-/// Notes that deliveries are not sent, and lets those behind them have their turn.
+/// Records that deliveries are not sent, and unparks those behind them.
 async fn skip(
     tx: &mut Tx,
-    (partition, number): Place,
+    place: Numbered,
     offsets: Vec<i64>,
     (reason, now): (&Reason, Timestamp),
 ) -> Result<usize, Error> {
     let keys = offsets.iter();
-    let keys: Vec<RowKey> = keys
-        .map(|offset| (partition.number(), *offset, number))
+    let keys: Vec<DeliveryKey> = keys
+        .map(|offset| (place.0.number(), *offset, place.1))
         .collect();
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets));
+    let rows = numbered!(deliveries, place, offsets);
     let change = (
         deliveries::state.eq(DeliveryState::Skipped.word()),
         deliveries::problem.eq(reason.as_str()),
@@ -288,6 +265,6 @@ async fn skip(
         deliveries::update_time.eq(now.micros()),
     );
     let skipped = on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
-    promote(tx, &keys, now).await?;
+    unpark_next(tx, &keys, now).await?;
     Ok(skipped)
 }

@@ -1,86 +1,41 @@
-//! The account of everything that is sent after a step, and who carries it.
+//! The outbox: a row for everything that is sent after a step, and the dispatcher that sends it.
 //!
 //! Rows are written with their steps, see [`crate::commit`]. Everything else that happens to
-//! them locks the lease of their partition first, so that whoever carries a partition is
+//! them locks the lease of their partition first, so that the dispatcher of a partition is
 //! alone with it.
+//!
+//! A lane is the ordering key of deliveries: those of one order in one lane are sent in turn. One
+//! that waits for an earlier one is parked: it has no due time until that one is finished.
 
 mod answer;
 mod copies;
 mod decisions;
 mod due;
+mod due_times;
 mod endpoint;
-mod finish;
 mod lease;
-mod ledger;
 mod list;
 pub(crate) mod lost;
 mod many;
 mod on_postgres;
-mod put_right;
+mod outbox;
+mod ownership;
 mod query;
+mod results;
 mod retention;
 mod statements;
 mod unreadable;
 mod waiting;
 
-pub use answer::{Answered, LedgerCall};
+pub use answer::{OutboxCall, OutboxRefusal};
 pub use due::Due;
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
-pub use finish::{Finished, NextStep, Noted, RefusedNote, Round};
-pub use lease::{DispatcherId, Leases, Leaving};
-pub use ledger::{Account, LedgerRefusal};
+pub use lease::{Leases, Leaving};
 pub use lost::LostDelivery;
+pub use outbox::DeliveryRecord;
+pub use ownership::DispatcherId;
 pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
+pub use results::{DispatchRound, Finished, NextStep, Recorded, RefusedResult};
 pub use retention::{Removed, RetentionCursor};
 pub use unreadable::{StoredDelivery, UnreadableDelivery};
 pub use waiting::{Waiting, WaitingCursor};
-
-use std::collections::BTreeSet;
-
-use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use waymark_domain::{delivery::DeliveryId, partition::Partition};
-
-use crate::{
-    Error,
-    schema::dispatch_leases,
-    tx::{Tx, on_conn},
-};
-
-/// Locks the leases of partitions, in ascending order, and says who holds each.
-async fn lock(
-    tx: &mut Tx,
-    partitions: &BTreeSet<Partition>,
-) -> Result<Vec<(i32, Option<String>)>, Error> {
-    let numbers: Vec<_> = partitions.iter().map(|p| p.number()).collect();
-    let leases = dispatch_leases::table
-        .filter(dispatch_leases::partition.eq_any(numbers))
-        .order(dispatch_leases::partition);
-    match tx {
-        Tx::Postgres(connection) => {
-            let connection: &mut AsyncPgConnection = connection;
-            Ok(leases.for_update().load(connection).await?)
-        }
-        // BEGIN IMMEDIATE has locked the file.
-        Tx::Sqlite(_) => Ok(on_conn!(tx, |c| leases.load(c).await)?),
-    }
-}
-
-/// Locks the leases of partitions and says which of them a process carries.
-async fn owned(
-    tx: &mut Tx,
-    me: &DispatcherId,
-    partitions: &BTreeSet<Partition>,
-) -> Result<BTreeSet<i32>, Error> {
-    let leases = lock(tx, partitions).await?.into_iter();
-    let mine = leases.filter(|(_, owner)| owner.as_deref() == Some(me.as_str()));
-    Ok(mine.map(|(number, _)| number).collect())
-}
-
-/// The key of a delivery's row: partition, offset and number.
-type RowKey = (i32, i64, i32);
-
-fn key(id: DeliveryId) -> RowKey {
-    let number = i32::try_from(id.number).unwrap_or(i32::MAX);
-    (id.position.partition.number(), id.position.offset, number)
-}

@@ -1,4 +1,4 @@
-//! What a list of deliveries asks for, and where its next page goes on.
+//! The query of a list of deliveries, and the cursor of its next page.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,18 @@ use waymark_domain::{
     workflow::ActionPath,
 };
 
-use super::{RowKey, StoredDelivery};
-use crate::rows::delivery::DeliveryRow;
+use super::StoredDelivery;
+use crate::rows::{
+    StoredNumber, StoredText,
+    delivery::{DeliveryKey, DeliveryRow},
+};
 
-/// Which deliveries; all that is given must match, an empty list matches everything.
+/// A filter of deliveries; all that is given must match, an empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryQuery {
     /// Of these workflows.
     pub workflows: Vec<WorkflowCode>,
-    /// Of these orders; they are found by their journals.
+    /// Of these orders; they are found by their entry indexes.
     pub orders: Vec<(WorkflowCode, OrderId)>,
     /// In one of these states. There is an index of deliveries that did not succeed.
     pub states: Vec<DeliveryState>,
@@ -35,7 +38,7 @@ pub struct DeliveryQuery {
 
 /// Where the next page goes on: by partition, behind the last delivery that was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryCursor(BTreeMap<i32, (i64, i32)>);
+pub struct DeliveryCursor(BTreeMap<i32, (i64, StoredNumber)>);
 
 /// A page of deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,32 +56,33 @@ impl DeliveryQuery {
             wanted.is_empty() || wanted.iter().any(is_it)
         }
         let of_order = |(workflow, order_id): &(WorkflowCode, OrderId)| {
-            workflow.as_str() == row.workflow && order_id.as_str() == row.order_id
+            workflow.as_str() == row.workflow.lossy() && order_id.as_str() == row.order_id.lossy()
         };
-        let transition = row.transition.as_deref();
+        let (kind, action) = (row.kind.lossy(), row.action.lossy());
+        let transition = row.transition.as_ref().map(StoredText::lossy);
         let goes = |code: &EndpointCode| {
             let to = Destination::Endpoint(code.clone());
-            to.kind() == row.kind && code.as_str() == row.destination
+            to.kind() == kind && code.as_str() == row.destination.lossy()
         };
-        among(&self.workflows, |code| code.as_str() == row.workflow)
-            && among(&self.orders, of_order)
-            && among(&self.states, |state| state.word() == row.state)
-            && among(&self.kinds, |kind| *kind == row.kind)
+        among(&self.workflows, |code| {
+            code.as_str() == row.workflow.lossy()
+        }) && among(&self.orders, of_order)
+            && among(&self.states, |state| state.word() == row.state.lossy())
+            && among(&self.kinds, |wanted| *wanted == kind)
             && among(&self.transitions, |code| Some(code.as_str()) == transition)
-            && among(&self.actions, |action| action.to_string() == row.action)
+            && among(&self.actions, |wanted| wanted.to_string() == action)
             && among(&self.endpoints, goes)
     }
 }
 
 impl DeliveryCursor {
     /// Where a partition goes on: before this offset and number.
-    pub(super) fn of(&self, partition: Partition) -> (i64, i32) {
+    pub(super) fn of(&self, partition: Partition) -> (i64, StoredNumber) {
         let place = self.0.get(&partition.number()).copied();
-        place.unwrap_or((i64::MAX, i32::MAX))
+        place.unwrap_or((i64::MAX, i32::MAX.into()))
     }
 
-    /// Goes past a delivery.
-    pub(super) fn pass(&mut self, (partition, log_offset, number): RowKey) {
+    pub(super) fn pass(&mut self, (partition, log_offset, number): DeliveryKey) {
         self.0.insert(partition, (log_offset, number));
     }
 }

@@ -1,13 +1,14 @@
 //! The statements of dispatching.
 
-use diesel::{
-    query_builder::Query,
-    sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+
+use crate::{
+    rows::{Number, StoredNumber, delivery::DeliveryRow},
+    schema::deliveries,
+    statement::{row_statement, written_row},
 };
 
-use crate::{schema::deliveries, statement::row_statement};
-
-/// Which lanes are asked for: this one, and those after it.
+/// The lanes that are asked for: this one, and those after it.
 #[derive(Debug)]
 pub(super) struct LanesFrom<'a> {
     pub(super) lane: &'a str,
@@ -16,18 +17,13 @@ pub(super) struct LanesFrom<'a> {
 row_statement! {
     /// Finds the lanes in which something waits to be tried. The index is asked for the next lane
     /// each time: there are few lanes, and perhaps many deliveries in one.
-    FindLanes(LanesFrom<'a>)
+    FindLanes(LanesFrom<'a>) -> Text;
     "WITH RECURSIVE lanes (lane) AS (SELECT min(d.lane) FROM deliveries d WHERE d.due_time IS NOT NULL \
-     AND d.lane >= " lane: Text;
+     AND d.lane >= " [lane: Text]
     " UNION ALL SELECT (SELECT min(d.lane) FROM deliveries d WHERE d.due_time IS NOT NULL AND d.lane > l.lane) \
      FROM lanes l WHERE l.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
 }
 
-impl Query for FindLanes<'_> {
-    type SqlType = Text;
-}
-
-/// What is asked about due deliveries.
 #[derive(Debug, Clone)]
 pub(super) struct DueKey {
     pub(super) lane: String,
@@ -39,23 +35,15 @@ pub(super) struct DueKey {
 row_statement! {
     /// Finds due deliveries of a lane and partition, and whether each waits for an earlier one of
     /// its order.
-    FindDue(DueKey)
-    "SELECT d.partition, d.log_offset, d.number, d.order_key, d.lane, d.workflow, d.order_id, d.sequence, \
-     d.order_version, d.transition, d.action, d.kind, d.destination, d.state, d.attempts, d.problem, d.due_time, \
-     d.create_time, d.update_time, EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key \
+    FindDue(DueKey) -> (deliveries::SqlType, Bool);
+    "SELECT " [DeliveryRow as "d"] ", EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key \
      AND e.lane = d.lane AND e.partition = d.partition AND e.state = 'pending' \
-     AND (e.log_offset, e.number) < (d.log_offset, d.number)) FROM deliveries d WHERE d.lane = " lane: Text,
-    " AND d.partition = " partition: Integer,
-    " AND d.due_time <= " now: BigInt,
-    " ORDER BY d.due_time LIMIT " limit: BigInt;
-    ""
+     AND (e.log_offset, e.number) < (d.log_offset, d.number)) FROM deliveries d WHERE d.lane = " [lane: Text]
+    " AND d.partition = " [partition: Integer]
+    " AND d.due_time <= " [now: BigInt]
+    " ORDER BY d.due_time LIMIT " [limit: BigInt]
 }
 
-impl Query for FindDue<'_> {
-    type SqlType = (deliveries::SqlType, Bool);
-}
-
-/// The deliveries of one order in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WaitingKey {
     pub(super) partition: i32,
@@ -65,110 +53,111 @@ pub(super) struct WaitingKey {
 }
 
 row_statement! {
-    /// Takes the due time of all that is due and waits for the first one of its order and lane.
-    PutAside(WaitingKey)
-    "UPDATE deliveries SET due_time = NULL WHERE order_key = " order_key: BigInt,
-    " AND lane = " lane: Text,
-    " AND partition = " partition: Integer,
-    " AND due_time <= " now: BigInt,
+    /// Parks all that is due and waits for the first one of its order and lane.
+    ParkWaiting(WaitingKey)
+    "UPDATE deliveries SET due_time = NULL WHERE order_key = " [order_key: BigInt]
+    " AND lane = " [lane: Text]
+    " AND partition = " [partition: Integer]
+    " AND due_time <= " [now: BigInt]
     " AND state = 'pending' AND (log_offset, number) > (SELECT f.log_offset, f.number FROM deliveries f \
-     WHERE f.order_key = " order_key: BigInt,
-    " AND f.lane = " lane: Text,
-    " AND f.partition = " partition: Integer;
+     WHERE f.order_key = " [order_key: BigInt]
+    " AND f.lane = " [lane: Text]
+    " AND f.partition = " [partition: Integer]
     " AND f.state = 'pending' ORDER BY f.log_offset, f.number LIMIT 1)"
 }
 
-/// What becomes of a delivery.
-#[derive(Debug, Clone)]
-pub(super) struct Update {
-    pub(super) partition: i32,
-    pub(super) log_offset: i64,
-    pub(super) number: i32,
-    pub(super) state: &'static str,
-    pub(super) attempts: i32,
-    pub(super) problem: String,
-    pub(super) due_time: Option<i64>,
-    pub(super) now: i64,
-    /// How many attempts it had when it was found: a retry by hand sets them back.
-    pub(super) attempts_seen: i32,
-    /// When it had last changed when it was found, which tells of a retry before the first attempt was noted.
-    pub(super) change_seen: i64,
+written_row! {
+    /// The result of an attempt for its delivery.
+    DeliveryUpdate, UpdateArrays {
+        partition: i32 => Integer,
+        log_offset: i64 => BigInt,
+        number: StoredNumber => Number,
+        state: &'a str => Text,
+        attempts: i32 => Integer,
+        problem: String => Text,
+        due_time: Option<i64> => Nullable<BigInt>,
+        now: i64 => BigInt,
+        /// How many attempts it had when it was found: a retry by hand sets them back.
+        attempts_seen: i32 => Integer,
+        /// When it had last changed when it was found, which shows a retry before the first
+        /// attempt was recorded.
+        change_seen: i64 => BigInt,
+    }
 }
 
 row_statement! {
-    /// Notes what became of a delivery. What somebody decided meanwhile stands, unless the target
+    /// Records the result of a delivery. What somebody decided meanwhile stands, unless the target
     /// has taken it.
-    UpdateDelivery(Update)
-    "UPDATE deliveries SET state = " state: Text,
-    ", attempts = " attempts: Integer,
-    ", problem = " problem: Text,
-    ", due_time = " due_time: Nullable<BigInt>,
-    ", update_time = " now: BigInt,
-    " WHERE partition = " partition: Integer,
-    " AND log_offset = " log_offset: BigInt,
-    " AND number = " number: Integer,
-    " AND ((state = 'pending' AND attempts = " attempts_seen: Integer,
-    " AND update_time = " change_seen: BigInt,
-    ") OR 'succeeded' = " state: Text;
+    UpdateDelivery(DeliveryUpdate<'a>)
+    "UPDATE deliveries SET state = " [state: Text]
+    ", attempts = " [attempts: Integer]
+    ", problem = " [problem: Text]
+    ", due_time = " [due_time: Nullable<BigInt>]
+    ", update_time = " [now: BigInt]
+    " WHERE partition = " [partition: Integer]
+    " AND log_offset = " [log_offset: BigInt]
+    " AND number = " [number: Number]
+    " AND ((state = 'pending' AND attempts = " [attempts_seen: Integer]
+    " AND update_time = " [change_seen: BigInt]
+    ") OR 'succeeded' = " [state: Text]
     ")"
 }
 
-/// A delivery that is finished.
 #[derive(Debug, Clone)]
 pub(super) struct FinishedKey {
     pub(super) partition: i32,
     pub(super) log_offset: i64,
-    pub(super) number: i32,
+    pub(super) number: StoredNumber,
     pub(super) now: i64,
 }
 
 row_statement! {
-    /// Makes the first that waits in the lane of the same order due, if it was put aside.
-    PromoteNext(FinishedKey)
-    "UPDATE deliveries SET due_time = " now: BigInt,
-    " WHERE due_time IS NULL AND partition = " partition: Integer,
+    /// Makes the first that waits in the lane of the same order due, if it is parked.
+    UnparkNext(FinishedKey)
+    "UPDATE deliveries SET due_time = " [now: BigInt]
+    " WHERE due_time IS NULL AND partition = " [partition: Integer]
     " AND (log_offset, number) = (SELECT w.log_offset, w.number FROM deliveries f JOIN deliveries w \
      ON w.order_key = f.order_key AND w.lane = f.lane AND w.partition = f.partition AND w.state = 'pending' \
-     WHERE f.partition = " partition: Integer,
-    " AND f.log_offset = " log_offset: BigInt,
-    " AND f.number = " number: Integer;
+     WHERE f.partition = " [partition: Integer]
+    " AND f.log_offset = " [log_offset: BigInt]
+    " AND f.number = " [number: Number]
     " ORDER BY w.log_offset, w.number LIMIT 1)"
 }
 
-/// One attempt.
-#[derive(Debug, Clone)]
-pub(super) struct AttemptRow {
-    pub(super) partition: i32,
-    pub(super) log_offset: i64,
-    pub(super) number: i32,
-    pub(super) start_time: i64,
-    pub(super) duration_micros: i64,
-    pub(super) outcome: String,
-    pub(super) code: Option<i32>,
-    pub(super) problem: String,
-    pub(super) answer: Vec<u8>,
-    /// When the delivery was made: after a failover that lost it, another one may have its id.
-    pub(super) made: i64,
+written_row! {
+    NewAttempt, AttemptArrays {
+        partition: i32 => Integer,
+        log_offset: i64 => BigInt,
+        number: StoredNumber => Number,
+        start_time: i64 => BigInt,
+        duration_micros: i64 => BigInt,
+        outcome: String => Text,
+        code: Option<i32> => Nullable<Integer>,
+        problem: String => Text,
+        answer: &'a [u8] => Binary,
+        /// When the delivery was made: after a failover that lost it, another one may have its id.
+        made: i64 => BigInt,
+    }
 }
 
 row_statement! {
-    /// Adds an attempt to those that a delivery has, unless it is among them: where the commit of a
-    /// note was not answered, it is noted again. Nothing is added where the delivery is not there.
-    InsertAttempt(AttemptRow)
+    /// Adds an attempt to those that a delivery has, unless it is among them: where the commit of
+    /// a result was not answered, it is recorded again. Nothing is added where the delivery is not there.
+    InsertAttempt(NewAttempt<'a>)
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
-     problem, answer) SELECT " partition: Integer, ", " log_offset: BigInt, ", " number: Integer,
-    ", (SELECT coalesce(max(attempt), 0) + 1 FROM delivery_attempts WHERE partition = " partition: Integer,
-    " AND log_offset = " log_offset: BigInt,
-    " AND number = " number: Integer,
-    "), " start_time: BigInt, ", " duration_micros: BigInt, ", " outcome: Text, ", " code: Nullable<Integer>,
-    ", " problem: Text, ", " answer: Binary,
-    " WHERE NOT EXISTS (SELECT 1 FROM delivery_attempts WHERE partition = " partition: Integer,
-    " AND log_offset = " log_offset: BigInt,
-    " AND number = " number: Integer,
-    " AND start_time = " start_time: BigInt,
-    ") AND EXISTS (SELECT 1 FROM deliveries WHERE partition = " partition: Integer,
-    " AND log_offset = " log_offset: BigInt,
-    " AND number = " number: Integer,
-    " AND create_time = " made: BigInt;
+     problem, answer) SELECT " [partition: Integer] ", " [log_offset: BigInt] ", " [number: Number]
+    ", (SELECT coalesce(max(attempt), 0) + 1 FROM delivery_attempts WHERE partition = " [partition: Integer]
+    " AND log_offset = " [log_offset: BigInt]
+    " AND number = " [number: Number]
+    "), " [start_time: BigInt] ", " [duration_micros: BigInt] ", " [outcome: Text] ", " [code: Nullable<Integer>]
+    ", " [problem: Text] ", " [answer: Binary]
+    " WHERE NOT EXISTS (SELECT 1 FROM delivery_attempts WHERE partition = " [partition: Integer]
+    " AND log_offset = " [log_offset: BigInt]
+    " AND number = " [number: Number]
+    " AND start_time = " [start_time: BigInt]
+    ") AND EXISTS (SELECT 1 FROM deliveries WHERE partition = " [partition: Integer]
+    " AND log_offset = " [log_offset: BigInt]
+    " AND number = " [number: Number]
+    " AND create_time = " [made: BigInt]
     ")"
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     delivery::{Delivery, DeliveryState},
@@ -11,10 +11,17 @@ use waymark_domain::{
     value::Timestamp,
 };
 
-use super::{DispatcherId, RowKey, finish::promote, key, owned};
+use super::{
+    ownership::{DispatcherId, owned},
+    results::unpark_next,
+};
 use crate::{
     Error, Store,
-    rows::{delivery::DeliveryRow, without_nul},
+    rows::{
+        StoredText,
+        delivery::{DeliveryKey, DeliveryRow, key},
+        without_nul,
+    },
     schema::deliveries,
     tx::{Ending, Tx, before, on_conn},
 };
@@ -28,7 +35,7 @@ const STATES: [DeliveryState; 4] = [
     DeliveryState::Skipped,
 ];
 
-/// A delivery as the ledger has it.
+/// A delivery as the outbox has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredDelivery {
     /// One that can be read.
@@ -37,7 +44,8 @@ pub enum StoredDelivery {
     Unreadable(UnreadableDelivery),
 }
 
-/// A delivery of which a column cannot be read, or does not go with the others, as they are stored.
+/// A delivery of which a column cannot be read, or does not go with the others, as they are stored,
+/// as far as that can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableDelivery {
     /// Its name, as that of any other delivery.
@@ -58,7 +66,7 @@ pub struct UnreadableDelivery {
     pub kind: String,
     /// Where it goes.
     pub destination: String,
-    /// What it goes in turn with.
+    /// Its lane, the ordering key of deliveries.
     pub lane: String,
     /// How far it has come; none where that cannot be read.
     pub state: Option<DeliveryState>,
@@ -72,9 +80,8 @@ pub struct UnreadableDelivery {
     pub create_time: Timestamp,
     /// When it last changed.
     pub update_time: Timestamp,
-    key: RowKey,
-    /// Its state as it is stored.
-    word: String,
+    key: DeliveryKey,
+    word: StoredText,
 }
 
 impl StoredDelivery {
@@ -108,18 +115,18 @@ impl StoredDelivery {
         }
     }
 
-    pub(super) fn key(&self) -> RowKey {
+    pub(super) fn key(&self) -> DeliveryKey {
         match self {
             Self::Readable(delivery) => key(delivery.id),
             Self::Unreadable(unreadable) => unreadable.key,
         }
     }
 
-    /// Its state as it is stored.
+    /// Its state as it is stored, as far as that can be read.
     pub(super) fn state_word(&self) -> &str {
         match self {
             Self::Readable(delivery) => delivery.state.word(),
-            Self::Unreadable(unreadable) => &unreadable.word,
+            Self::Unreadable(unreadable) => unreadable.word.lossy(),
         }
     }
 
@@ -132,20 +139,23 @@ impl UnreadableDelivery {
     fn of(row: &DeliveryRow, error: &Error) -> Self {
         let (partition, log_offset, number) = row.key();
         let why = why(error);
-        let said = row.problem.as_str();
+        let said = row.problem.lossy();
+        let shown = |text: &StoredText| text.lossy().to_owned();
         Self {
             id: format!("{partition}-{log_offset}-{number}"),
-            workflow: row.workflow.clone(),
-            order_id: row.order_id.clone(),
+            workflow: shown(&row.workflow),
+            order_id: shown(&row.order_id),
             sequence: row.sequence,
             order_version: row.order_version,
-            transition: row.transition.clone().unwrap_or_default(),
-            action: row.action.clone(),
-            kind: row.kind.clone(),
-            destination: row.destination.clone(),
-            lane: row.lane.clone(),
-            state: STATES.into_iter().find(|state| state.word() == row.state),
-            attempts: row.attempts,
+            transition: row.transition.as_ref().map(shown).unwrap_or_default(),
+            action: shown(&row.action),
+            kind: shown(&row.kind),
+            destination: shown(&row.destination),
+            lane: shown(&row.lane),
+            state: STATES
+                .into_iter()
+                .find(|state| state.word() == row.state.lossy()),
+            attempts: row.attempts.saturated(),
             problem: if said.is_empty() {
                 why
             } else if said.starts_with(&why) {
@@ -161,7 +171,6 @@ impl UnreadableDelivery {
         }
     }
 
-    /// Whether its state says that nothing is sent any more.
     fn is_ended(&self) -> bool {
         match self.state {
             Some(DeliveryState::Succeeded | DeliveryState::Dead | DeliveryState::Skipped) => true,
@@ -193,10 +202,10 @@ fn why(error: &Error) -> String {
 }
 
 impl Store {
-    /// Gives up deliveries whose rows cannot be read, as they were found, and lets those behind them
-    /// have their turn. What is not pending stays as it is, and is not due any more. Those of
-    /// partitions that `me` does not carry any more are left to who does.
-    /// Says how many were given up, and tells the log of each.
+    /// Gives up deliveries whose rows cannot be read, as they were found, and unparks those behind
+    /// them. What is not pending stays as it is, and is not due any more. Those of
+    /// partitions that `me` does not own any more are left to the owner. Says how many were given up,
+    /// and logs each.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written; none is given up then.
@@ -220,15 +229,15 @@ impl Store {
                     ended.push(one.key);
                 }
             }
-            promote(tx, &ended, now).await?;
+            unpark_next(tx, &ended, now).await?;
             Ok(Ending::Commit(ended))
         });
         let ended = written.await.map_err(before)?;
         for one in unreadable.iter().filter(|one| ended.contains(&one.key)) {
             let what = if one.is_ended() {
-                "a delivery was due that is not sent any more"
+                "delivery due that has ended"
             } else {
-                "a delivery is a dead letter"
+                "delivery dead-lettered"
             };
             tracing::error!(
                 delivery.id = one.id,
@@ -245,12 +254,19 @@ impl Store {
 /// Gives a delivery up, or takes its due time away where it is not pending, unless something became
 /// of it since it was found. Says whether it did.
 async fn give_up(tx: &mut Tx, one: &UnreadableDelivery, now: Timestamp) -> Result<bool, Error> {
-    let row = deliveries::table
-        .find(one.key)
-        .filter(deliveries::state.eq(one.word.as_str()))
-        .filter(deliveries::update_time.eq(one.update_time.micros()));
+    let row = || {
+        deliveries::table
+            .find(one.key)
+            .filter(deliveries::update_time.eq(one.update_time.micros()))
+    };
+    // The leases are held, so it stays as it is. A state that cannot be read is nothing to ask for.
+    let state = row().select(deliveries::state);
+    let state: Option<StoredText> = on_conn!(tx, |c| state.first(c).await).optional()?;
+    if state.as_ref() != Some(&one.word) {
+        return Ok(false);
+    }
     if one.is_ended() {
-        let row = row.filter(deliveries::due_time.is_not_null());
+        let row = row().filter(deliveries::due_time.is_not_null());
         let change = deliveries::due_time.eq(None::<i64>);
         let updated = on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
         return Ok(updated > 0);
@@ -261,6 +277,6 @@ async fn give_up(tx: &mut Tx, one: &UnreadableDelivery, now: Timestamp) -> Resul
         deliveries::due_time.eq(None::<i64>),
         deliveries::update_time.eq(now.micros()),
     );
-    let updated = on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
+    let updated = on_conn!(tx, |c| diesel::update(row()).set(change).execute(c).await)?;
     Ok(updated > 0)
 }

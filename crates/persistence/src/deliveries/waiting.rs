@@ -1,5 +1,5 @@
-//! What waits to be sent, as it is looked at without being tried: all of a partition, in small
-//! parts, and what keeps the deliveries of a lane.
+//! Pending deliveries as they are read without being tried: all of a partition, in small parts, and
+//! the problems of those of a lane.
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, dsl::sql, sql_types::Bool};
 use diesel_async::RunQueryDsl;
@@ -9,18 +9,25 @@ use waymark_domain::{
 };
 
 use super::{StoredDelivery, UnreadableDelivery};
-use crate::{Error, Store, rows::delivery::DeliveryRow, schema::deliveries, tx::on_conn};
+use crate::{
+    Error, Store,
+    rows::{StoredNumber, StoredText, delivery::DeliveryRow},
+    schema::deliveries,
+    statement::limit,
+    tx::on_conn,
+};
 
-/// How many deliveries one call looks at: what comes of them is written in one transaction.
-const AT_ONCE: i64 = 200;
-/// How many deliveries of a lane are asked what they wait for.
+/// How many deliveries one call reads: their results are written in one transaction.
+const AT_ONCE: usize = 200;
+/// Of how many deliveries of a lane the problems are read.
 const ASKED: i64 = 8;
 
-/// Where a walk over what waits in a partition goes on: behind this offset and number.
+/// The place behind which a walk over the pending deliveries of a partition goes on: an offset and
+/// a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WaitingCursor(i64, i32);
+pub struct WaitingCursor(i64, StoredNumber);
 
-/// A part of what waits in a partition.
+/// A part of the pending deliveries of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The pending deliveries in the order of the log.
@@ -42,13 +49,13 @@ impl Store {
         partition: Partition,
         after: Option<WaitingCursor>,
     ) -> Result<Waiting, Error> {
-        let WaitingCursor(log_offset, number) = after.unwrap_or(WaitingCursor(0, -1));
+        let WaitingCursor(log_offset, number) = after.unwrap_or(WaitingCursor(0, StoredNumber(-1)));
         let rows = deliveries::table
             .filter(deliveries::partition.eq(partition.number()))
             .filter(deliveries::state.eq(DeliveryState::Pending.word()))
             // In the words of the index, or it would not be taken.
             .filter(sql::<Bool>("state <> 'succeeded'"))
-            // The first condition alone is a stretch of the index; the second makes it exact.
+            // The first condition alone is a range of the index; the second makes it exact.
             .filter(deliveries::log_offset.ge(log_offset))
             .filter(
                 deliveries::log_offset
@@ -56,13 +63,12 @@ impl Store {
                     .or(deliveries::number.gt(number)),
             )
             .order((deliveries::log_offset, deliveries::number))
-            .limit(AT_ONCE);
+            .limit(limit(AT_ONCE));
         let rows = self
             .database()
             .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<DeliveryRow>(c).await)?));
         let rows = rows.await?;
-        let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= AT_ONCE);
-        let last = rows.last().filter(|_| is_full);
+        let last = rows.last().filter(|_| rows.len() >= AT_ONCE);
         let mut waiting = Waiting {
             next: last.map(|row| WaitingCursor(row.log_offset, row.number)),
             deliveries: Vec::with_capacity(rows.len()),
@@ -77,25 +83,21 @@ impl Store {
         Ok(waiting)
     }
 
-    /// What some deliveries of a lane say that wait for another attempt; empty where none does.
+    /// The problems of some deliveries of a lane that wait for another attempt; empty where none does.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn problems_in_lane(&self, lane: &str) -> Result<Vec<String>, Error> {
-        let everywhere: Vec<_> = self
-            .partition_count()
-            .all()
-            .map(Partition::number)
-            .collect();
         let rows = deliveries::table
             .filter(deliveries::lane.eq(lane.to_owned()))
-            .filter(deliveries::partition.eq_any(everywhere))
+            .filter(deliveries::partition.eq_any(self.partition_numbers()))
             .filter(deliveries::due_time.gt(self.clock().now().micros()))
             .select(deliveries::problem)
             .limit(ASKED);
         let problems = self
             .database()
-            .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<String>(c).await)?));
-        problems.await
+            .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<StoredText>(c).await)?));
+        let problems = problems.await?.into_iter();
+        Ok(problems.filter_map(StoredText::into_utf8).collect())
     }
 }

@@ -1,11 +1,12 @@
-//! Places in a list of orders: which of two comes first, and where each stream
-//! goes on behind a cursor.
+//! Places in a list of orders: which of two comes first, and where each stream and each page goes
+//! on behind a cursor.
 
 use std::collections::BTreeMap;
 
-use waymark_domain::value::Timestamp;
+use waymark_domain::{order::Order, value::Timestamp};
 
 use super::query::{Direction, OrderCursor, OrderQuery};
+use crate::{catalog::Edition, rows::StoredText};
 
 /// The highest id sorts before this, since ids are visible ASCII.
 const ABOVE_ALL_IDS: &str = "\u{7f}";
@@ -18,7 +19,7 @@ pub(super) type Instant = (i64, i32, i64);
 
 /// The place of an order in a list. Within a partition, keys follow creation times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum OrderPlace {
     Time(i64, i32, i64),
     Id(String, String),
 }
@@ -29,7 +30,7 @@ pub(super) struct Spot {
     pub(super) partition: i32,
     pub(super) order_key: i64,
     pub(super) workflow: String,
-    pub(super) place: Place,
+    pub(super) place: OrderPlace,
     /// Whether it is asked for, as far as that is known without its body.
     pub(super) fits: bool,
 }
@@ -41,7 +42,7 @@ impl Spot {
 }
 
 /// Whether a place comes behind another in the direction of the list.
-fn behind(place: &Place, other: &Place, direction: Direction) -> bool {
+fn behind(place: &OrderPlace, other: &OrderPlace, direction: Direction) -> bool {
     match direction {
         Direction::Ascending => place > other,
         Direction::Descending => place < other,
@@ -57,7 +58,7 @@ pub(super) fn is_next(spot: &Spot, direction: Direction, after: Option<&OrderCur
             partition,
             order_key,
         }) => {
-            let cursor = Place::Time(update_time.micros(), *partition, *order_key);
+            let cursor = OrderPlace::Time(update_time.micros(), *partition, *order_key);
             behind(&spot.place, &cursor, direction)
         }
         Some(OrderCursor::CreateTime { after }) => {
@@ -69,7 +70,7 @@ pub(super) fn is_next(spot: &Spot, direction: Direction, after: Option<&OrderCur
                 })
         }
         Some(OrderCursor::Id { id, workflow }) => {
-            let cursor = Place::Id(id.to_string(), workflow.to_string());
+            let cursor = OrderPlace::Id(id.to_string(), workflow.to_string());
             behind(&spot.place, &cursor, direction)
         }
     }
@@ -84,7 +85,7 @@ pub(super) fn advance(
 ) -> Option<OrderCursor> {
     let (partition, order_key) = spot.key();
     match &spot.place {
-        Place::Time(..) if by_key => {
+        OrderPlace::Time(..) if by_key => {
             let mut after = match cursor {
                 Some(OrderCursor::CreateTime { after }) => after,
                 Some(OrderCursor::UpdateTime { .. } | OrderCursor::Id { .. }) | None => {
@@ -94,12 +95,12 @@ pub(super) fn advance(
             after.insert(partition, order_key);
             Some(OrderCursor::CreateTime { after })
         }
-        Place::Time(time, ..) => Some(OrderCursor::UpdateTime {
+        OrderPlace::Time(time, ..) => Some(OrderCursor::UpdateTime {
             update_time: Timestamp::from_micros(*time),
             partition,
             order_key,
         }),
-        Place::Id(id, workflow) => match (id.parse(), workflow.parse()) {
+        OrderPlace::Id(id, workflow) => match (id.parse(), workflow.parse()) {
             (Ok(id), Ok(workflow)) => Some(OrderCursor::Id { id, workflow }),
             // It is met again behind the same cursor, and left out again.
             (Err(_), _) | (_, Err(_)) => cursor,
@@ -182,11 +183,61 @@ pub(super) fn from_id(direction: Direction, after: Option<&OrderCursor>, workflo
     }
 }
 
+/// The text at which the ids of a workflow go on behind one; none where no other id comes. Of one
+/// that cannot be read it is not known where it stands among those that begin as it does, which are
+/// no ids either: ids are visible ASCII, and it is not. So all of these are passed.
+pub(super) fn behind_id(direction: Direction, id: &StoredText) -> Option<String> {
+    match (id.utf8(), direction) {
+        (Some(id), Direction::Ascending) => Some(just_above(id)),
+        (Some(id), Direction::Descending) => Some(id.to_owned()),
+        (None, direction) => {
+            let shown = id.lossy().chars();
+            let mut beginning: String = shown.take_while(char::is_ascii).collect();
+            match direction {
+                Direction::Ascending => {
+                    let last = beginning.pop()?;
+                    beginning.push(char::from_u32(u32::from(last) + 1)?);
+                }
+                Direction::Descending => beginning.push_str(ABOVE_ALL_IDS),
+            }
+            Some(beginning)
+        }
+    }
+}
+
 /// The text behind an id, before which no other id comes.
-pub(super) fn just_above(id: &str) -> String {
+fn just_above(id: &str) -> String {
     let mut above = id.to_owned();
     above.push(BELOW_ALL_CHARACTERS);
     above
+}
+
+/// A page of orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderPage {
+    /// The orders; perhaps none, although there is a next page.
+    pub orders: Vec<Order>,
+    /// Where the next page goes on; none at the end.
+    pub next: Option<OrderCursor>,
+    /// Where this page began, and where each of its orders was found.
+    pub(super) begin: Option<OrderCursor>,
+    pub(super) spots: Vec<Spot>,
+    pub(super) by_key: bool,
+    /// The edition of the catalog, later than the orders; none where there are none.
+    pub(super) edition: Option<Edition>,
+}
+
+impl OrderPage {
+    /// Where the next page goes on if only the first orders of this one are shown.
+    pub fn next_after(&self, count: usize) -> Option<OrderCursor> {
+        if count >= self.orders.len() {
+            return self.next.clone();
+        }
+        let shown = self.spots.iter().take(count);
+        shown.fold(self.begin.clone(), |cursor, spot| {
+            advance(cursor, spot, self.by_key)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +302,25 @@ mod tests {
         };
         assert_eq!(from_time(&descending, Some(&later)), (5, 0, 1));
         assert_eq!(from_time(&ascending, Some(&later)).0, 10);
+    }
+
+    #[test]
+    fn ids_go_on_behind_one_that_cannot_be_read() {
+        let behind = |direction, shown: &str| {
+            let id = StoredText::Lossy(shown.into());
+            behind_id(direction, &id)
+        };
+        let (up, down) = (Direction::Ascending, Direction::Descending);
+        // Behind `A-` and a byte above 0x7F come `A.` and all that is higher.
+        assert_eq!(behind(up, "A-\u{FFFD}1").as_deref(), Some("A."));
+        assert_eq!(behind(up, "\u{FFFD}"), None);
+        // Before it come all ids that begin with `A-`.
+        let before = behind(down, "A-\u{FFFD}1").unwrap();
+        assert!("A-~" < before.as_str() && before.as_bytes() < b"A-\x80".as_slice());
+        assert_eq!(behind(down, "\u{FFFD}").as_deref(), Some(ABOVE_ALL_IDS));
+        let readable = StoredText::Utf8("A-1".to_owned());
+        assert_eq!(behind_id(up, &readable), Some(just_above("A-1")));
+        assert_eq!(behind_id(down, &readable).as_deref(), Some("A-1"));
     }
 
     #[test]

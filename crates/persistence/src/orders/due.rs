@@ -1,4 +1,4 @@
-//! Orders that time alone will take on.
+//! Orders whose timers are due.
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
@@ -7,13 +7,14 @@ use waymark_domain::{order::Order, partition::Partition, value::Timestamp};
 use crate::{
     Error, Store,
     deliveries::lost,
-    rows::order::OrderRow,
+    rows::order::{OrderRow, TimerKey},
     schema::orders,
+    statement::limit as sql_limit,
     tx::{Ending, Tx, before, on_conn},
 };
 
 /// How many orders become due in one transaction.
-const ORDERS_AT_ONCE: i64 = 200;
+const ORDERS_AT_ONCE: usize = 200;
 
 /// An order that is due, as it was found.
 #[derive(Debug, Clone)]
@@ -27,12 +28,12 @@ pub struct DueOrder {
 
 /// An order that is due, and cannot be read.
 #[derive(Debug)]
-pub struct UnreadOrder {
-    /// Its workflow, as the column has it.
+pub struct UnreadableOrder {
+    /// Its workflow, as the column has it, as far as that can be read.
     pub workflow: String,
-    /// Its id, as the column has it.
+    /// Its id, as the column has it, as far as that can be read.
     pub id: String,
-    /// What cannot be read.
+    /// The error of reading it.
     pub error: Error,
     due: DueRow,
 }
@@ -45,29 +46,17 @@ pub struct DueRow {
     due_time: i64,
 }
 
-impl UnreadOrder {
+impl UnreadableOrder {
     /// Its row.
     pub fn row(&self) -> DueRow {
         self.due
     }
 }
 
-/// An order in the version in which time does something with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimerKey {
-    pub(crate) partition: i32,
-    pub(crate) order_key: i64,
-    pub(crate) version: i64,
-}
-
 impl DueOrder {
     /// Its key, with the version in which it is due.
     pub fn key(&self) -> TimerKey {
-        TimerKey {
-            partition: self.key.0,
-            order_key: self.key.1,
-            version: self.order.version,
-        }
+        (self.key.0, self.key.1, self.order.version).into()
     }
 
     /// Its row.
@@ -78,7 +67,7 @@ impl DueOrder {
         }
     }
 
-    fn read(row: OrderRow) -> Option<Result<Self, UnreadOrder>> {
+    fn read(row: OrderRow) -> Option<Result<Self, UnreadableOrder>> {
         let due_time = row.due_time?;
         let key = (row.partition, row.order_key);
         let read = match row.order() {
@@ -87,18 +76,14 @@ impl DueOrder {
                 due_time: Timestamp::from_micros(due_time),
                 key,
             }),
-            Err(error) => Err(UnreadOrder {
+            Err(error) => Err(UnreadableOrder {
                 error,
                 due: DueRow {
-                    key: TimerKey {
-                        partition: row.partition,
-                        order_key: row.order_key,
-                        version: row.version,
-                    },
+                    key: (row.partition, row.order_key, row.version).into(),
                     due_time,
                 },
-                workflow: row.workflow,
-                id: row.id,
+                workflow: row.workflow.into_lossy(),
+                id: row.id.into_lossy(),
             }),
         };
         Some(read)
@@ -107,7 +92,7 @@ impl DueOrder {
 
 impl Store {
     /// Finds orders of a partition that are due, the longest due first, at most `limit`. One that
-    /// cannot be read is told as such, beside the others.
+    /// cannot be read is returned as such, beside the others.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -115,7 +100,7 @@ impl Store {
         &self,
         partition: Partition,
         limit: i64,
-    ) -> Result<Vec<Result<DueOrder, UnreadOrder>>, Error> {
+    ) -> Result<Vec<Result<DueOrder, UnreadableOrder>>, Error> {
         let now = self.clock().now().micros();
         let query = || {
             orders::table
@@ -153,22 +138,20 @@ impl Store {
                 .filter(orders::partition.eq(partition.number()))
                 .filter(orders::order_key.eq_any(keys.clone()))
                 .filter(orders::due_time.le(last));
-            on_conn!(tx, |c| diesel::update(rows)
-                .set(orders::due_time.eq(Some(until.micros())))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(rows).set(orders::due_time.eq(Some(until.micros())));
+            on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(()))
         });
         written.await.map_err(before)
     }
 
     /// Makes orders of a partition due now that wait for their time and were changed last at an
-    /// instant that is yet to come, and says how many: the dispatcher looks at each, and puts right
+    /// instant that is yet to come, and says how many: the dispatcher checks each, and corrects
     /// what waits since such an instant. This is done a few at a time, so that it holds up nobody.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
-    pub async fn look_at_orders_of_the_future(&self, partition: Partition) -> Result<usize, Error> {
+    pub async fn correct_order_times(&self, partition: Partition) -> Result<usize, Error> {
         let now = self.clock().now().micros();
         let locks = [partition];
         let mut count = 0;
@@ -184,7 +167,7 @@ impl Store {
                 let rows = waiting()
                     .select((orders::order_key, orders::due_time))
                     .order(orders::due_time)
-                    .limit(ORDERS_AT_ONCE);
+                    .limit(sql_limit(ORDERS_AT_ONCE));
                 let rows: Vec<(i64, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
                 Ok(rows)
             });
@@ -195,15 +178,12 @@ impl Store {
             };
             let written = self.database().write(&locks, async |tx| {
                 let rows = waiting().filter(orders::order_key.eq_any(keys.clone()));
-                let updated = on_conn!(tx, |c| diesel::update(rows)
-                    .set(orders::due_time.eq(Some(now)))
-                    .execute(c)
-                    .await)?;
+                let update = diesel::update(rows).set(orders::due_time.eq(Some(now)));
+                let updated = on_conn!(tx, |c| update.execute(c).await)?;
                 Ok(Ending::Commit(updated))
             });
             count += written.await.map_err(before)?;
-            let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= ORDERS_AT_ONCE);
-            if !is_full {
+            if found.len() < ORDERS_AT_ONCE {
                 return Ok(count);
             }
             from = last;
@@ -223,12 +203,12 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Puts an order aside: it is not due any more before it changes, or the timers of its
-    /// workflow do, and then it may be tried as often as any other.
+    /// Parks the timer of an order: it is not due any more before the order changes, or the timers of
+    /// its workflow do, and then it may be tried as often as any other.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
-    pub async fn put_timer_aside(&self, due: &DueOrder) -> Result<(), Error> {
+    pub async fn park_timer(&self, due: &DueOrder) -> Result<(), Error> {
         let written = self.database().write(&[], async |tx| {
             set(tx, due, None).await?;
             lost::forget_timer(tx, due.key()).await?;
@@ -245,9 +225,7 @@ async fn set(tx: &mut Tx, due: &DueOrder, next: Option<Timestamp>) -> Result<(),
         // A change of its workflow makes an order due anew.
         .filter(orders::due_time.eq(due.due_time.micros()));
     let next = next.map(Timestamp::micros);
-    on_conn!(tx, |c| diesel::update(row)
-        .set(orders::due_time.eq(next))
-        .execute(c)
-        .await)?;
+    let update = diesel::update(row).set(orders::due_time.eq(next));
+    on_conn!(tx, |c| update.execute(c).await)?;
     Ok(())
 }

@@ -1,22 +1,20 @@
-//! Which orders come next in a list, by indexes alone. Orders that are named, and the few that
+//! Finding the next orders of a list by indexes alone. Orders that are named, and the few that
 //! stand where the list is about, are looked up and sorted; else streams are merged that
 //! are sorted as the list is.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use waymark_domain::{
-    partition::Partition,
-    value::{ActorId, OrderId},
-};
+use waymark_domain::value::{ActorId, OrderId};
 
 use super::{
+    columns::{OrderColumns, WorkflowPlace},
     cursor::{Spot, from_id, from_key, from_time, is_next},
-    keys::{self, Columns, Pair, Sieve},
-    merge::{self, LOOK_MAX, Merge, Next, Stretch},
+    keys::{self, Sieve},
     piece::Piece,
     query::{Direction, OrderCursor, OrderQuery, SortKey},
+    streams::{self, LOOK_MAX, OrderRange, OrderStreams},
 };
-use crate::{Error, Store, tx::Tx};
+use crate::{Error, Store, merge::Next, tx::Tx};
 
 /// How many orders are looked up and sorted. Where more are asked for, they are so many that a
 /// sorted index has some of them soon.
@@ -24,7 +22,7 @@ const PROBE_MAX: usize = 10_000;
 /// How many of them before the sorted index is tried, which is quicker where most are asked for.
 const PROBE_FIRST: usize = 1_000;
 /// In how many places of partitions they are looked for.
-const PROBE_STRETCHES_MAX: usize = 16_384;
+const PROBE_RANGES_MAX: usize = 16_384;
 /// How many ids of workflows are looked up in one statement.
 const LOOKUPS_AT_ONCE: usize = 16_384;
 
@@ -54,7 +52,6 @@ pub(super) enum Looked {
     Anew,
 }
 
-/// Gives the orders of a list in turn.
 pub(super) struct Finder<'q> {
     query: &'q OrderQuery,
     sieve: Sieve<'q>,
@@ -81,10 +78,10 @@ enum State {
     },
     /// By streams.
     Merged {
-        merge: Merge,
+        streams: OrderStreams,
         given: usize,
         /// The places to look them up by, should the streams have too few of them.
-        places: Option<Vec<Pair>>,
+        places: Option<Vec<WorkflowPlace>>,
         /// Whether those of other customers are among them.
         of_any_customer: bool,
     },
@@ -123,18 +120,17 @@ impl<'q> Finder<'q> {
         }
     }
 
-    /// Takes the next order.
-    pub(super) fn next(&mut self) -> Next {
+    pub(super) fn next(&mut self) -> Next<Spot> {
         match &mut self.state {
             State::Closed | State::Named { .. } => Next::Unknown,
             State::Sorted { spots, is_whole } => match (spots.pop_front(), *is_whole) {
-                (Some(spot), _) => Next::Spot(spot),
+                (Some(spot), _) => Next::Row(spot),
                 (None, true) => Next::End,
                 (None, false) => Next::Unknown,
             },
-            State::Merged { merge, given, .. } => {
-                let next = merge.next();
-                *given += usize::from(matches!(next, Next::Spot(_)));
+            State::Merged { streams, given, .. } => {
+                let next = streams.next();
+                *given += usize::from(matches!(next, Next::Row(_)));
                 next
             }
         }
@@ -164,7 +160,7 @@ impl<'q> Finder<'q> {
                 Ok(Looked::Further)
             }
             State::Merged {
-                mut merge,
+                mut streams,
                 given,
                 mut places,
                 of_any_customer,
@@ -181,9 +177,9 @@ impl<'q> Finder<'q> {
                     }
                 }
                 if looked == Looked::Further {
-                    piece.look(merge.refill(tx, &self.sieve).await?);
+                    piece.look(streams.refill(tx, &self.sieve).await?);
                     self.state = State::Merged {
-                        merge,
+                        streams,
                         given,
                         places,
                         of_any_customer,
@@ -241,43 +237,42 @@ impl<'q> Finder<'q> {
             }
             places = Some(pairs.clone()).filter(|_| first < self.probes.most);
         }
-        let stretches = self.stretches(store, tx, pairs, after, piece).await?;
+        let ranges = self.ranges(store, tx, pairs, after, piece).await?;
         let until = match query.sort.direction {
             Direction::Ascending => query.times().1,
             Direction::Descending => query.times().0,
         };
         let order = (query.sort, until);
         Ok(State::Merged {
-            merge: Merge::new(stretches, order, partitions(store), self.limit),
+            streams: OrderStreams::new(ranges, order, store.partition_numbers(), self.limit),
             given: 0,
             places,
             of_any_customer: customer.is_some(),
         })
     }
 
-    /// The streams to merge.
-    async fn stretches(
+    async fn ranges(
         &self,
         store: &Store,
         tx: &mut Tx,
-        pairs: Option<Vec<Pair>>,
+        pairs: Option<Vec<WorkflowPlace>>,
         after: Option<&OrderCursor>,
         piece: &mut Piece,
-    ) -> Result<Vec<Stretch>, Error> {
+    ) -> Result<Vec<OrderRange>, Error> {
         let direction = self.query.sort.direction;
-        let partitions = partitions(store);
+        let partitions = store.partition_numbers();
         match self.query.sort.by {
             SortKey::UpdateTime => {
                 let from = from_time(self.query, after);
                 let pairs = pairs.unwrap_or_default();
-                Ok(merge::of_places(&pairs, partitions.len(), from))
+                Ok(streams::of_places(&pairs, partitions.len(), from))
             }
             SortKey::CreateTime => {
-                let stretches = partitions.into_iter().map(|partition| Stretch::Log {
+                let ranges = partitions.into_iter().map(|partition| OrderRange::Log {
                     partition,
                     from: from_key(direction, after, partition),
                 });
-                Ok(stretches.collect())
+                Ok(ranges.collect())
             }
             SortKey::Id => {
                 let codes = match pairs {
@@ -287,11 +282,11 @@ impl<'q> Finder<'q> {
                     }
                     None => self.codes(tx, piece).await?,
                 };
-                let stretches = codes.into_iter().map(|workflow| Stretch::Ids {
+                let ranges = codes.into_iter().map(|workflow| OrderRange::Ids {
                     from: from_id(direction, after, &workflow),
                     workflow,
                 });
-                Ok(stretches.collect())
+                Ok(ranges.collect())
             }
         }
     }
@@ -302,12 +297,12 @@ impl<'q> Finder<'q> {
         &self,
         store: &Store,
         tx: &mut Tx,
-        pairs: &[Pair],
+        pairs: &[WorkflowPlace],
         most: usize,
         piece: &mut Piece,
-    ) -> Result<Option<Vec<Columns>>, Error> {
-        let partitions = partitions(store);
-        if pairs.len().saturating_mul(partitions.len()) > PROBE_STRETCHES_MAX {
+    ) -> Result<Option<Vec<OrderColumns>>, Error> {
+        let partitions = store.partition_numbers();
+        if pairs.len().saturating_mul(partitions.len()) > PROBE_RANGES_MAX {
             return Ok(None);
         }
         let times = self.query.times();
@@ -352,7 +347,7 @@ impl<'q> Finder<'q> {
         })
     }
 
-    fn sorted(&self, rows: Vec<Columns>, after: Option<&OrderCursor>) -> State {
+    fn sorted(&self, rows: Vec<OrderColumns>, after: Option<&OrderCursor>) -> State {
         let mut spots: Vec<Spot> = self.in_turn(rows, after).collect();
         self.sort(&mut spots);
         State::Sorted {
@@ -364,7 +359,7 @@ impl<'q> Finder<'q> {
     /// Those that are asked for and come behind the cursor.
     fn in_turn(
         &self,
-        rows: Vec<Columns>,
+        rows: Vec<OrderColumns>,
         after: Option<&OrderCursor>,
     ) -> impl Iterator<Item = Spot> {
         let direction = self.query.sort.direction;
@@ -379,7 +374,6 @@ impl<'q> Finder<'q> {
         });
     }
 
-    /// The workflows whose orders are asked for.
     async fn codes(&self, tx: &mut Tx, piece: &mut Piece) -> Result<Vec<String>, Error> {
         if self.query.workflows.is_empty() {
             piece.look(0);
@@ -390,7 +384,7 @@ impl<'q> Finder<'q> {
     }
 
     /// The places to look at: those asked for, or all that the workflows have.
-    async fn pairs(&self, tx: &mut Tx, piece: &mut Piece) -> Result<Vec<Pair>, Error> {
+    async fn pairs(&self, tx: &mut Tx, piece: &mut Piece) -> Result<Vec<WorkflowPlace>, Error> {
         let workflows = &self.query.workflows;
         let Some(standings) = &self.query.standings else {
             piece.look(0);
@@ -399,7 +393,7 @@ impl<'q> Finder<'q> {
         let asked = standings
             .iter()
             .filter(|(workflow, _)| workflows.is_empty() || workflows.contains(workflow));
-        let pairs = asked.map(|(workflow, standing)| Pair {
+        let pairs = asked.map(|(workflow, standing)| WorkflowPlace {
             workflow: workflow.to_string(),
             state: standing.state.to_string(),
             status: standing.status.to_string(),
@@ -412,12 +406,4 @@ impl<'q> Finder<'q> {
 pub(super) fn customer(query: &OrderQuery) -> Option<&str> {
     let customer = query.customer.as_ref().map(ActorId::as_str);
     customer.filter(|customer| !customer.is_empty())
-}
-
-fn partitions(store: &Store) -> Vec<i32> {
-    store
-        .partition_count()
-        .all()
-        .map(Partition::number)
-        .collect()
 }

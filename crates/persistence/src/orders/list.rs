@@ -7,24 +7,24 @@ use std::collections::{HashMap, VecDeque};
 use waymark_domain::order::Order;
 
 use super::{
-    cursor::{Spot, advance},
+    cursor::{OrderPage, Spot, advance},
     find::{Finder, Looked, Probes, customer},
     keys,
-    merge::{LOOK_MAX, Next},
     piece::{PIECE_BYTES, Piece},
-    query::{OrderCursor, OrderPage, OrderQuery, SortKey},
+    query::{OrderCursor, OrderQuery, SortKey},
+    streams::LOOK_MAX,
 };
 use crate::{
     Error, Store,
     catalog::{Edition, Reliance},
-    commit::retry::Chain,
+    error::ErrorChain,
+    merge::{Next, Progress, SCAN_MAX},
     rows::order::OrderRow,
     tx::Tx,
 };
 
-/// How many orders one page may read where only their bodies tell whether they are asked for, and
-/// how many bytes of them.
-const SCAN_MAX: usize = 5_000;
+/// How many bytes of orders one page may read where only their bodies tell whether they are asked
+/// for.
 const SCAN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How many bytes of orders a page may have, as they are stored.
@@ -34,19 +34,11 @@ const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const BODIES_FIRST: usize = 64;
 const BODIES_MAX: usize = 500;
 
-/// How many orders are read at once, at least, where only their bodies tell whether they are asked for.
+/// How many orders are read at once, at least, where only their bodies tell whether they are asked
+/// for.
 const BODIES_SEARCHED: usize = 16;
 
-/// How far a page is.
-pub(super) enum Progress {
-    /// It is the turn of others, then it goes on.
-    Paused,
-    /// It is there.
-    Ended,
-}
-
-/// What becomes of an order that was read.
-enum Judged {
+enum OrderVerdict {
     /// It is shown.
     Taken(Box<Order>),
     /// It is not asked for, or not there any more.
@@ -55,8 +47,7 @@ enum Judged {
     Full,
 }
 
-/// A page that is put together.
-pub(super) struct Walk<'q> {
+pub(super) struct OrderListing<'q> {
     query: &'q OrderQuery,
     finder: Finder<'q>,
     limit: usize,
@@ -81,7 +72,7 @@ pub(super) struct Walk<'q> {
     at_end: bool,
 }
 
-impl<'q> Walk<'q> {
+impl<'q> OrderListing<'q> {
     pub(super) fn new(
         query: &'q OrderQuery,
         after: Option<&OrderCursor>,
@@ -119,8 +110,11 @@ impl<'q> Walk<'q> {
         }
     }
 
-    /// Reads the next piece.
-    pub(super) async fn go_on(&mut self, store: &Store, tx: &mut Tx) -> Result<Progress, Error> {
+    pub(super) async fn read_piece(
+        &mut self,
+        store: &Store,
+        tx: &mut Tx,
+    ) -> Result<Progress, Error> {
         let mut piece = Piece::default();
         loop {
             if !self.gather(store, tx, &mut piece).await? {
@@ -150,7 +144,7 @@ impl<'q> Walk<'q> {
     ) -> Result<bool, Error> {
         while self.fitting < self.wanted() && self.queue.len() < LOOK_MAX && !self.is_drained {
             match self.finder.next() {
-                Next::Spot(spot) => {
+                Next::Row(spot) => {
                     self.fitting += usize::from(spot.fits);
                     self.is_unchecked = true;
                     self.queue.push_back(spot);
@@ -198,7 +192,8 @@ impl<'q> Walk<'q> {
         self.compared = self.compared.saturating_mul(2).min(LOOK_MAX);
         let asked = self.queue.iter().filter(|spot| spot.fits);
         let asked = asked.map(|spot| (spot.partition, spot.order_key, spot.workflow.clone()));
-        let found = keys::among_customer(tx, asked.collect(), customer).await?;
+        let asked: Vec<_> = asked.collect();
+        let found = keys::among_customer(tx, &asked, customer).await?;
         piece.look(found.len());
         for spot in &mut self.queue {
             spot.fits = spot.fits && found.contains(&spot.key());
@@ -260,12 +255,12 @@ impl<'q> Walk<'q> {
             self.fitting -= 1;
             let judged = match rows.remove(&spot.key()) {
                 Some(row) => self.judge(store, &row)?,
-                None => Judged::Passed,
+                None => OrderVerdict::Passed,
             };
             match judged {
-                Judged::Full => return Ok(true),
-                Judged::Passed => self.go_behind(&spot),
-                Judged::Taken(order) => {
+                OrderVerdict::Full => return Ok(true),
+                OrderVerdict::Passed => self.go_behind(&spot),
+                OrderVerdict::Taken(order) => {
                     self.go_behind(&spot);
                     self.orders.push(*order);
                     self.spots.push(spot);
@@ -276,31 +271,33 @@ impl<'q> Walk<'q> {
     }
 
     /// Holds an order against the query. One that changed since it was found stays where it was
-    /// found. One that cannot be read is left out and told once, so that it ends no list.
-    fn judge(&mut self, store: &Store, row: &OrderRow) -> Result<Judged, Error> {
+    /// found. One that cannot be read is left out and logged once, so that it ends no list.
+    fn judge(&mut self, store: &Store, row: &OrderRow) -> Result<OrderVerdict, Error> {
         let size = row.body.len();
         self.looked_at += 1;
         self.bytes_looked_at += size;
-        if !self.query.may_admit(&row.body) {
-            return Ok(Judged::Passed);
+        // What cannot be read is not passed over: it is logged.
+        let is_other = |body: &str| !self.query.may_admit(body);
+        if row.body.utf8().is_some_and(is_other) {
+            return Ok(OrderVerdict::Passed);
         }
         let order = match row.order() {
             Ok(order) => order,
             Err(error @ Error::Corrupt { .. }) => {
-                tell_unreadable(store, row, &error);
-                return Ok(Judged::Passed);
+                log_unreadable(store, row, &error);
+                return Ok(OrderVerdict::Passed);
             }
             Err(error) => return Err(error),
         };
         if !self.query.admits(&order) {
-            return Ok(Judged::Passed);
+            return Ok(OrderVerdict::Passed);
         }
         let is_large = !self.orders.is_empty() && self.bytes + size > PAGE_BYTES_MAX;
         if self.orders.len() >= self.limit || is_large {
-            return Ok(Judged::Full);
+            return Ok(OrderVerdict::Full);
         }
         self.bytes += size;
-        Ok(Judged::Taken(Box::new(order)))
+        Ok(OrderVerdict::Taken(Box::new(order)))
     }
 
     /// Whether only bodies tell which orders are asked for.
@@ -330,16 +327,16 @@ impl<'q> Walk<'q> {
     }
 }
 
-/// Tells the log of an order that cannot be read, once as long as it stays as it is.
-fn tell_unreadable(store: &Store, row: &OrderRow, error: &Error) {
+/// Logs an order that cannot be read, once as long as it stays as it is.
+fn log_unreadable(store: &Store, row: &OrderRow, error: &Error) {
     let (partition, key, version) = (row.partition, row.order_key, row.version);
     let name = format!("orders/{partition}/{key}/{version}");
-    if store.told().is_news(name) {
+    if store.log_once().is_first(name) {
         tracing::error!(
-            order.id = row.id,
-            workflow = row.workflow,
-            error = %Chain(error),
-            "an order that cannot be read is left out of all lists"
+            order.id = row.id.lossy(),
+            workflow = row.workflow.lossy(),
+            error = %ErrorChain(error),
+            "order unreadable, left out of all lists"
         );
     }
 }

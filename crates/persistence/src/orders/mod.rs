@@ -1,20 +1,23 @@
 //! Reading orders: one, many, and how many stand where.
 
+mod columns;
 mod cursor;
 mod due;
 mod find;
 mod keys;
 mod list;
-mod merge;
 mod on_postgres;
 mod on_sqlite;
 mod piece;
 mod query;
+mod streams;
 
 pub(crate) use find::Probes;
 
-pub use due::{DueOrder, DueRow, TimerKey, UnreadOrder};
-pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
+pub use crate::rows::order::TimerKey;
+pub use cursor::OrderPage;
+pub use due::{DueOrder, DueRow, UnreadableOrder};
+pub use query::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,24 +28,27 @@ use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
 use waymark_domain::{
-    order::{Order, Standing},
+    order::Order,
     value::{OrderId, WorkflowCode},
+    workflow::Standing,
 };
 
-use self::list::{Progress, Walk};
+use self::list::OrderListing;
 use crate::{
     Error, Published, Store, TrackingTokenId,
     catalog::{self, Edition, Known, Reliance},
     commit::lookup,
-    rows::{Reading, order::OrderRow},
+    error::ErrorChain,
+    merge::Progress,
+    rows::{Reading, StoredText, order::OrderRow},
     schema::orders,
     tracking::newest::{newest_in_file, newest_of_each},
     tx::{Tx, on_conn},
 };
 
-/// What was found of an order.
+/// An order that was looked up, with its workflow.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct FoundOrder {
     /// The order, if it is there.
     pub order: Option<StoredOrder>,
     /// Its workflow, if it is there.
@@ -51,7 +57,7 @@ pub struct Found {
     pub token: Option<TrackingTokenId>,
 }
 
-/// What is found with orders.
+/// The things that are found along with orders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Along {
     /// Their workflows alone.
@@ -61,15 +67,14 @@ pub enum Along {
     Tokens,
 }
 
-/// What was read of orders.
-struct Read {
+struct OrdersRead {
     orders: Vec<OrderRow>,
     /// By the places of the keys; empty where they were not asked for.
     tokens: Vec<Option<TrackingTokenId>>,
     edition: Edition,
 }
 
-impl Read {
+impl OrdersRead {
     fn token(&self, place: usize) -> Option<TrackingTokenId> {
         self.tokens.get(place).copied().flatten()
     }
@@ -89,12 +94,11 @@ impl StoredOrder {
     }
 }
 
-/// Rows of orders by workflow and id.
 type ByKey<'r> = HashMap<(&'r str, &'r str), &'r OrderRow>;
 
 fn by_key(rows: &[OrderRow]) -> ByKey<'_> {
     rows.iter()
-        .map(|row| ((row.workflow.as_str(), row.id.as_str()), row))
+        .map(|row| ((row.workflow.lossy(), row.id.lossy()), row))
         .collect()
 }
 
@@ -123,7 +127,10 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn find_orders(&self, keys: &[(WorkflowCode, OrderId)]) -> Result<Vec<Found>, Error> {
+    pub async fn find_orders(
+        &self,
+        keys: &[(WorkflowCode, OrderId)],
+    ) -> Result<Vec<FoundOrder>, Error> {
         self.find_orders_and(keys, Along::Workflows).await
     }
 
@@ -135,7 +142,7 @@ impl Store {
         &self,
         keys: &[(WorkflowCode, OrderId)],
         along: Along,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<FoundOrder>, Error> {
         let read = self.read_orders(keys, along).await?;
         let orders = by_key(&read.orders);
         let mut workflows = HashMap::new();
@@ -145,7 +152,7 @@ impl Store {
             if !workflows.contains_key(workflow) {
                 workflows.insert(workflow, self.workflow_at(read.edition, workflow).await?);
             }
-            found.push(Found {
+            found.push(FoundOrder {
                 order: stored(&orders, key),
                 published: workflows.get(workflow).cloned().flatten(),
                 token: read.token(place),
@@ -162,7 +169,7 @@ impl Store {
         &self,
         keys: &[(WorkflowCode, OrderId)],
         along: Along,
-    ) -> Result<Vec<Option<Found>>, Error> {
+    ) -> Result<Vec<Option<FoundOrder>>, Error> {
         let read = self.read_orders(keys, along).await?;
         let orders = by_key(&read.orders);
         let found = keys.iter().enumerate().map(|(place, key)| {
@@ -172,7 +179,7 @@ impl Store {
                 Known::Unloaded => return None,
             };
             let order = stored(&orders, key);
-            Some(Found {
+            Some(FoundOrder {
                 order,
                 published,
                 token: read.token(place),
@@ -186,7 +193,7 @@ impl Store {
         &self,
         keys: &[(WorkflowCode, OrderId)],
         along: Along,
-    ) -> Result<Read, Error> {
+    ) -> Result<OrdersRead, Error> {
         let token_keys = match along {
             Along::Workflows => Vec::new(),
             Along::Tokens => self.token_keys(keys),
@@ -214,7 +221,7 @@ impl Store {
             let edition = catalog::edition(tx).await?;
             let reliance = Reliance::Unlocked;
             self.catalog().reach(tx, edition, reliance).await?;
-            Ok(Read {
+            Ok(OrdersRead {
                 orders,
                 tokens,
                 edition,
@@ -249,20 +256,22 @@ impl Store {
         after: Option<&OrderCursor>,
         (limit, probes): (usize, Probes),
     ) -> Result<OrderPage, Error> {
-        let mut walk = Walk::new(query, after, (limit.max(1), probes));
+        let mut page = OrderListing::new(query, after, (limit.max(1), probes));
         loop {
             let database = self.database();
             let progress = if self.is_sqlite() {
                 // Several statements, which must see the same.
                 database
-                    .snapshot(async |tx| walk.go_on(self, tx).await)
+                    .snapshot(async |tx| page.read_piece(self, tx).await)
                     .await?
             } else {
                 // One statement for each question; beginning would be a round trip more.
-                database.read(async |tx| walk.go_on(self, tx).await).await?
+                database
+                    .read(async |tx| page.read_piece(self, tx).await)
+                    .await?
             };
             match progress {
-                Progress::Ended => return Ok(walk.into_page()),
+                Progress::Ended => return Ok(page.into_page()),
                 // On SQLite nothing else waits, so nobody else would get the thread.
                 Progress::Paused => tokio::task::yield_now().await,
             }
@@ -287,20 +296,21 @@ impl Store {
             if let Some(published) = self.workflow_at(edition, code).await? {
                 workflows.insert(code.clone(), published);
             } else if self
-                .told()
-                .is_news(format!("workflows/{code}/{}", edition.version))
+                .log_once()
+                .is_first(format!("workflows/{code}/{}", edition.version))
             {
                 tracing::error!(
                     workflow = code.as_str(),
                     order.id = order.id.as_str(),
-                    "orders of a workflow that is not there are left out of all lists"
+                    "workflow of orders missing, the orders are left out of all lists"
                 );
             }
         }
         Ok(workflows)
     }
 
-    /// Counts the orders of a workflow by where they stand; places without orders are left out.
+    /// Counts the orders of a workflow by where they stand; places without orders are left out, and
+    /// those that cannot be read.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -314,21 +324,43 @@ impl Store {
                 .group_by((orders::state, orders::status))
                 .select((orders::state, orders::status, count_star()))
                 .order((orders::state, orders::status));
-            Ok(on_conn!(tx, |c| counts
-                .load::<(String, String, i64)>(c)
-                .await)?)
+            Ok(on_conn!(tx, |c| counts.load::<CountRow>(c).await)?)
         });
-        let counts = rows.await?.into_iter().map(|(state, status, count)| {
-            let reading = Reading {
-                table: "orders",
-                row: workflow,
-            };
-            let standing = Standing {
-                state: reading.text("state", &state)?,
-                status: reading.text("status", &status)?,
-            };
-            Ok((standing, count))
-        });
-        counts.collect()
+        let mut counts = Vec::new();
+        for (state, status, count) in rows.await? {
+            match read_standing(workflow, &state, &status) {
+                Ok(standing) => counts.push((standing, count)),
+                Err(error) => {
+                    let name = format!("orders/{workflow}/{state}/{status}");
+                    if self.log_once().is_first(name) {
+                        tracing::error!(
+                            workflow = workflow.as_str(),
+                            orders = count,
+                            error = %ErrorChain(&error),
+                            "place of orders unreadable, the orders are left out of all counts"
+                        );
+                    }
+                }
+            }
+        }
+        Ok(counts)
     }
+}
+
+/// A state, a status, and how many orders stand there.
+type CountRow = (StoredText, StoredText, i64);
+
+fn read_standing(
+    workflow: &WorkflowCode,
+    state: &StoredText,
+    status: &StoredText,
+) -> Result<Standing, Error> {
+    let reading = Reading {
+        table: "orders",
+        row: &format_args!("of workflow {workflow}"),
+    };
+    Ok(Standing {
+        state: reading.text("state", state)?,
+        status: reading.text("status", status)?,
+    })
 }

@@ -1,18 +1,20 @@
 //! The statements of lists on PostgreSQL: one for however many workflows, places and
-//! partitions, each of which is looked up in an index for itself.
+//! partitions, each of which is looked up in an index for itself. [`keys`](super::keys) says what
+//! each of them finds.
 
 use std::marker::PhantomData;
 
 use diesel::{
-    OptionalExtension, QueryResult,
+    OptionalExtension, QueryResult, Selectable,
+    dsl::SqlTypeOf,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Integer, Nullable, Text},
+    sql_types::{Array, BigInt, Integer, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    keys::{ByTime, Columns, Pair, TimeRow},
+    columns::{ByTime, OrderColumns, TimeRow, WorkflowPlace},
     query::Direction,
 };
 use crate::{
@@ -22,10 +24,9 @@ use crate::{
     statement::array_statement,
 };
 
-/// A piece of a statement.
+/// A parameter of a statement.
 #[derive(Debug)]
-enum Part<'a> {
-    Sql(&'static str),
+enum Parameter<'a> {
     Texts(Vec<&'a str>),
     Numbers(Vec<i32>),
     Keys(Vec<i64>),
@@ -33,34 +34,39 @@ enum Part<'a> {
     Value(i64),
 }
 
-/// A statement of parts that gives rows of `T`. Its text, of which there are few, tells it from
-/// others.
+/// A statement that gives rows of `T`, with a `?` for each of its parameters. Its text, of which
+/// there are few, tells it from others.
 #[derive(Debug)]
 struct Statement<'a, T> {
-    parts: Vec<Part<'a>>,
+    sql: String,
+    parameters: Vec<Parameter<'a>>,
     row: PhantomData<T>,
 }
 
 impl<'a, T> Statement<'a, T> {
-    fn of(parts: Vec<Part<'a>>) -> Self {
+    fn of(sql: String, parameters: Vec<Parameter<'a>>) -> Self {
+        let row = PhantomData;
         Self {
-            parts,
-            row: PhantomData,
+            sql,
+            parameters,
+            row,
         }
     }
 }
 
 impl<T> QueryFragment<Pg> for Statement<'_, T> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        for part in &self.parts {
-            match part {
-                Part::Sql(sql) => out.push_sql(sql),
-                Part::Texts(texts) => out.push_bind_param::<Array<Text>, _>(texts)?,
-                Part::Numbers(numbers) => out.push_bind_param::<Array<Integer>, _>(numbers)?,
-                Part::Keys(keys) => out.push_bind_param::<Array<BigInt>, _>(keys)?,
-                Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
-                Part::Value(value) => out.push_bind_param::<BigInt, _>(value)?,
+        let mut texts = self.sql.split('?');
+        out.push_sql(texts.next().unwrap_or_default());
+        for (parameter, text) in self.parameters.iter().zip(texts) {
+            match parameter {
+                Parameter::Texts(texts) => out.push_bind_param::<Array<Text>, _>(texts)?,
+                Parameter::Numbers(numbers) => out.push_bind_param::<Array<Integer>, _>(numbers)?,
+                Parameter::Keys(keys) => out.push_bind_param::<Array<BigInt>, _>(keys)?,
+                Parameter::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Parameter::Value(value) => out.push_bind_param::<BigInt, _>(value)?,
             }
+            out.push_sql(text);
         }
         Ok(())
     }
@@ -75,272 +81,191 @@ impl<T> Query for Statement<'_, T> {
     type SqlType = T;
 }
 
-/// The types of [`Columns`].
-type ColumnTypes = (
-    Integer,
-    BigInt,
-    Text,
-    Text,
-    Text,
-    Text,
-    Nullable<Text>,
-    BigInt,
-    BigInt,
-);
+type ColumnTypes = SqlTypeOf<<OrderColumns as Selectable<Pg>>::SelectExpression>;
 
-macro_rules! columns {
-    ($table:literal) => {
-        concat!(
-            $table,
-            ".partition, ",
-            $table,
-            ".order_key, ",
-            $table,
-            ".workflow, ",
-            $table,
-            ".id, ",
-            $table,
-            ".state, ",
-            $table,
-            ".status, ",
-            $table,
-            ".return_status, ",
-            $table,
-            ".create_time, ",
-            $table,
-            ".update_time"
-        )
-    };
+fn columns(table: &str) -> String {
+    let columns = OrderColumns::COLUMNS.split(", ");
+    let columns = columns.map(|column| format!("{table}.{column}"));
+    columns.collect::<Vec<_>>().join(", ")
 }
 
-fn texts<'a, R>(rows: &'a [R], text: impl Fn(&'a R) -> &'a str) -> Part<'a> {
-    Part::Texts(rows.iter().map(text).collect())
+fn texts<'a, R>(rows: &'a [R], text: impl Fn(&'a R) -> &'a str) -> Parameter<'a> {
+    Parameter::Texts(rows.iter().map(text).collect())
 }
 
-/// Finds orders on some places whose last entry lies between two instants, at most `limit`.
 pub(super) async fn of_places(
     mut connection: &AsyncPgConnection,
-    pairs: &[Pair],
+    pairs: &[WorkflowPlace],
     partitions: &[i32],
     (after, before): (i64, i64),
     limit: i64,
-) -> QueryResult<Vec<Columns>> {
-    let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+) -> QueryResult<Vec<OrderColumns>> {
+    let sql = format!(
+        "SELECT {} FROM UNNEST(?, ?, ?) AS p (workflow, state, status) CROSS JOIN UNNEST(?) AS k (partition) \
+         CROSS JOIN LATERAL (SELECT {} FROM orders c WHERE c.state = p.state AND c.status = p.status \
+         AND c.workflow = p.workflow AND c.partition = k.partition AND c.update_time > ? AND c.update_time < ? \
+         LIMIT ?) o LIMIT ?",
+        columns("o"),
+        columns("c")
+    );
+    let parameters = vec![
         texts(pairs, |pair| &pair.workflow),
-        Part::Sql(", "),
         texts(pairs, |pair| &pair.state),
-        Part::Sql(", "),
         texts(pairs, |pair| &pair.status),
-        Part::Sql(") AS p (workflow, state, status) CROSS JOIN UNNEST("),
-        Part::Numbers(partitions.to_vec()),
-        Part::Sql(concat!(
-            ") AS k (partition) CROSS JOIN LATERAL (SELECT ",
-            columns!("c"),
-            " FROM orders c WHERE c.state = p.state AND c.status = p.status AND c.workflow = p.workflow \
-             AND c.partition = k.partition AND c.update_time > "
-        )),
-        Part::Value(after),
-        Part::Sql(" AND c.update_time < "),
-        Part::Value(before),
-        Part::Sql(" LIMIT "),
-        Part::Value(limit),
-        Part::Sql(") o LIMIT "),
-        Part::Value(limit),
-    ]);
+        Parameter::Numbers(partitions.to_vec()),
+        Parameter::Value(after),
+        Parameter::Value(before),
+        Parameter::Value(limit),
+        Parameter::Value(limit),
+    ];
+    let find = Statement::<ColumnTypes>::of(sql, parameters);
     find.load(&mut connection).await
 }
 
-/// Finds orders of a customer, at most `limit`.
 pub(super) async fn of_customer(
     mut connection: &AsyncPgConnection,
     codes: &[String],
     customer: &str,
     limit: i64,
-) -> QueryResult<Vec<Columns>> {
-    let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
-        texts(codes, String::as_str),
-        Part::Sql(
-            ") AS w (workflow) CROSS JOIN LATERAL (SELECT c.partition, c.order_key FROM customer_orders c \
-             WHERE c.workflow = w.workflow AND c.customer_id = ",
-        ),
-        Part::Text(customer),
-        Part::Sql(" LIMIT "),
-        Part::Value(limit),
-        Part::Sql(
-            ") k JOIN orders o ON o.partition = k.partition AND o.order_key = k.order_key LIMIT ",
-        ),
-        Part::Value(limit),
-    ]);
+) -> QueryResult<Vec<OrderColumns>> {
+    let sql = format!(
+        "SELECT {} FROM UNNEST(?) AS w (workflow) CROSS JOIN LATERAL (SELECT c.partition, c.order_key \
+         FROM customer_orders c WHERE c.workflow = w.workflow AND c.customer_id = ? LIMIT ?) k \
+         JOIN orders o ON o.partition = k.partition AND o.order_key = k.order_key LIMIT ?",
+        columns("o")
+    );
+    let (codes, customer) = (texts(codes, String::as_str), Parameter::Text(customer));
+    let parameters = vec![
+        codes,
+        customer,
+        Parameter::Value(limit),
+        Parameter::Value(limit),
+    ];
+    let find = Statement::<ColumnTypes>::of(sql, parameters);
     find.load(&mut connection).await
 }
 
-/// Finds orders with some ids.
 pub(super) async fn with_ids(
     mut connection: &AsyncPgConnection,
     codes: &[String],
     ids: &[String],
-) -> QueryResult<Vec<Columns>> {
-    let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
-        texts(codes, String::as_str),
-        Part::Sql(") AS w (workflow) CROSS JOIN UNNEST("),
-        texts(ids, String::as_str),
-        Part::Sql(") AS i (id) JOIN orders o ON o.workflow = w.workflow AND o.id = i.id"),
-    ]);
+) -> QueryResult<Vec<OrderColumns>> {
+    let sql = format!(
+        "SELECT {} FROM UNNEST(?) AS w (workflow) CROSS JOIN UNNEST(?) AS i (id) \
+         JOIN orders o ON o.workflow = w.workflow AND o.id = i.id",
+        columns("o")
+    );
+    let parameters = vec![texts(codes, String::as_str), texts(ids, String::as_str)];
+    let find = Statement::<ColumnTypes>::of(sql, parameters);
     find.load(&mut connection).await
 }
 
-/// Finds the next orders of some places by update time, at most `each` of a place in a partition
-/// and `all` in all. All that is asked for stands in the index.
 pub(super) async fn by_time(
     mut connection: &AsyncPgConnection,
-    pairs: &[Pair],
+    pairs: &[WorkflowPlace],
     asked: &ByTime,
 ) -> QueryResult<Vec<TimeRow>> {
-    let (behind, within, sorted, merged) = match asked.direction {
-        Direction::Ascending => (
-            " AND (c.update_time, c.order_key) > (",
-            ", k.order_key) AND c.update_time < ",
-            " ORDER BY c.update_time, c.order_key LIMIT ",
-            ") o ORDER BY o.update_time, o.partition, o.order_key LIMIT ",
-        ),
-        Direction::Descending => (
-            " AND (c.update_time, c.order_key) < (",
-            ", k.order_key) AND c.update_time > ",
-            " ORDER BY c.update_time DESC, c.order_key DESC LIMIT ",
-            ") o ORDER BY o.update_time DESC, o.partition DESC, o.order_key DESC LIMIT ",
-        ),
+    let (behind, within, way) = match asked.direction {
+        Direction::Ascending => (">", "<", ""),
+        Direction::Descending => ("<", ">", " DESC"),
     };
-    let find = Statement::<(BigInt, Integer, BigInt, BigInt)>::of(vec![
-        Part::Sql("SELECT p.number, o.partition, o.order_key, o.update_time FROM UNNEST("),
+    let sql = format!(
+        "SELECT p.number, o.partition, o.order_key, o.update_time FROM UNNEST(?, ?, ?) WITH ORDINALITY \
+         AS p (workflow, state, status, number) CROSS JOIN UNNEST(?, ?) AS k (partition, order_key) \
+         CROSS JOIN LATERAL (SELECT c.partition, c.order_key, c.update_time FROM orders c WHERE c.state = p.state \
+         AND c.status = p.status AND c.workflow = p.workflow AND c.partition = k.partition \
+         AND (c.update_time, c.order_key) {behind} (?, k.order_key) AND c.update_time {within} ? \
+         ORDER BY c.update_time{way}, c.order_key{way} LIMIT ?) o \
+         ORDER BY o.update_time{way}, o.partition{way}, o.order_key{way} LIMIT ?"
+    );
+    let parameters = vec![
         texts(pairs, |pair| &pair.workflow),
-        Part::Sql(", "),
         texts(pairs, |pair| &pair.state),
-        Part::Sql(", "),
         texts(pairs, |pair| &pair.status),
-        Part::Sql(") WITH ORDINALITY AS p (workflow, state, status, number) CROSS JOIN UNNEST("),
-        Part::Numbers(asked.starts.iter().map(|start| start.0).collect()),
-        Part::Sql(", "),
-        Part::Keys(asked.starts.iter().map(|start| start.1).collect()),
-        Part::Sql(
-            ") AS k (partition, order_key) CROSS JOIN LATERAL (SELECT c.partition, c.order_key, c.update_time \
-             FROM orders c WHERE c.state = p.state AND c.status = p.status AND c.workflow = p.workflow \
-             AND c.partition = k.partition",
-        ),
-        Part::Sql(behind),
-        Part::Value(asked.time),
-        Part::Sql(within),
-        Part::Value(asked.until),
-        Part::Sql(sorted),
-        Part::Value(asked.each),
-        Part::Sql(merged),
-        Part::Value(asked.all),
-    ]);
+        Parameter::Numbers(asked.starts.iter().map(|start| start.0).collect()),
+        Parameter::Keys(asked.starts.iter().map(|start| start.1).collect()),
+        Parameter::Value(asked.time),
+        Parameter::Value(asked.until),
+        Parameter::Value(asked.each),
+        Parameter::Value(asked.all),
+    ];
+    let find = Statement::<(BigInt, Integer, BigInt, BigInt)>::of(sql, parameters);
     find.load(&mut connection).await
 }
 
-/// Finds what follows a key in each of some partitions, at most `each`.
 pub(super) async fn by_key(
     mut connection: &AsyncPgConnection,
     starts: &[(i32, i64)],
     direction: Direction,
     each: i64,
-) -> QueryResult<Vec<Columns>> {
-    let (behind, sorted) = match direction {
-        Direction::Ascending => (
-            " AND c.order_key > k.order_key",
-            " ORDER BY c.order_key LIMIT ",
-        ),
-        Direction::Descending => (
-            " AND c.order_key < k.order_key",
-            " ORDER BY c.order_key DESC LIMIT ",
-        ),
+) -> QueryResult<Vec<OrderColumns>> {
+    let (behind, way) = match direction {
+        Direction::Ascending => (">", ""),
+        Direction::Descending => ("<", " DESC"),
     };
-    let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
-        Part::Numbers(starts.iter().map(|start| start.0).collect()),
-        Part::Sql(", "),
-        Part::Keys(starts.iter().map(|start| start.1).collect()),
-        Part::Sql(concat!(
-            ") AS k (partition, order_key) CROSS JOIN LATERAL (SELECT ",
-            columns!("c"),
-            " FROM orders c WHERE c.partition = k.partition"
-        )),
-        Part::Sql(behind),
-        Part::Sql(sorted),
-        Part::Value(each),
-        Part::Sql(") o"),
-    ]);
+    let sql = format!(
+        "SELECT {} FROM UNNEST(?, ?) AS k (partition, order_key) CROSS JOIN LATERAL (SELECT {} FROM orders c \
+         WHERE c.partition = k.partition AND c.order_key {behind} k.order_key ORDER BY c.order_key{way} LIMIT ?) o",
+        columns("o"),
+        columns("c")
+    );
+    let parameters = vec![
+        Parameter::Numbers(starts.iter().map(|start| start.0).collect()),
+        Parameter::Keys(starts.iter().map(|start| start.1).collect()),
+        Parameter::Value(each),
+    ];
+    let find = Statement::<ColumnTypes>::of(sql, parameters);
     find.load(&mut connection).await
 }
 
-/// Finds what follows an id in each of some workflows, at most `each`.
 pub(super) async fn by_id(
     mut connection: &AsyncPgConnection,
     starts: &[(String, String)],
     direction: Direction,
     each: i64,
-) -> QueryResult<Vec<Columns>> {
-    let (behind, sorted) = match direction {
-        Direction::Ascending => (" AND c.id >= k.id", " ORDER BY c.id LIMIT "),
-        Direction::Descending => (" AND c.id < k.id", " ORDER BY c.id DESC LIMIT "),
+) -> QueryResult<Vec<OrderColumns>> {
+    let (behind, way) = match direction {
+        Direction::Ascending => (">=", ""),
+        Direction::Descending => ("<", " DESC"),
     };
-    let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+    let sql = format!(
+        "SELECT {} FROM UNNEST(?, ?) AS k (workflow, id) CROSS JOIN LATERAL (SELECT {} FROM orders c \
+         WHERE c.workflow = k.workflow AND c.id {behind} k.id ORDER BY c.id{way} LIMIT ?) o",
+        columns("o"),
+        columns("c")
+    );
+    let (workflows, ids) = (
         texts(starts, |start| &start.0),
-        Part::Sql(", "),
         texts(starts, |start| &start.1),
-        Part::Sql(concat!(
-            ") AS k (workflow, id) CROSS JOIN LATERAL (SELECT ",
-            columns!("c"),
-            " FROM orders c WHERE c.workflow = k.workflow"
-        )),
-        Part::Sql(behind),
-        Part::Sql(sorted),
-        Part::Value(each),
-        Part::Sql(") o"),
-    ]);
+    );
+    let find = Statement::<ColumnTypes>::of(sql, vec![workflows, ids, Parameter::Value(each)]);
     find.load(&mut connection).await
 }
 
-/// Finds out which of some orders, each with its workflow, are those of a customer.
 pub(super) async fn among_customer(
     mut connection: &AsyncPgConnection,
     asked: &[(i32, i64, String)],
     customer: &str,
 ) -> QueryResult<Vec<(i32, i64)>> {
-    let find = Statement::<(Integer, BigInt)>::of(vec![
-        Part::Sql("SELECT k.partition, k.order_key FROM UNNEST("),
-        Part::Numbers(asked.iter().map(|order| order.0).collect()),
-        Part::Sql(", "),
-        Part::Keys(asked.iter().map(|order| order.1).collect()),
-        Part::Sql(", "),
+    let sql = "SELECT k.partition, k.order_key FROM UNNEST(?, ?, ?) AS k (partition, order_key, workflow) \
+               JOIN customer_orders c ON c.workflow = k.workflow AND c.customer_id = ? \
+               AND c.partition = k.partition AND c.order_key = k.order_key";
+    let parameters = vec![
+        Parameter::Numbers(asked.iter().map(|order| order.0).collect()),
+        Parameter::Keys(asked.iter().map(|order| order.1).collect()),
         texts(asked, |order| &order.2),
-        Part::Sql(
-            ") AS k (partition, order_key, workflow) JOIN customer_orders c ON c.workflow = k.workflow \
-             AND c.customer_id = ",
-        ),
-        Part::Text(customer),
-        Part::Sql(" AND c.partition = k.partition AND c.order_key = k.order_key"),
-    ]);
+        Parameter::Text(customer),
+    ];
+    let find = Statement::<(Integer, BigInt)>::of(sql.to_owned(), parameters);
     find.load(&mut connection).await
 }
 
 array_statement! {
-    /// Finds orders by their keys.
-    FindByKeys { partitions: i32 => Integer, keys: i64 => BigInt }
-    "SELECT o.partition, o.order_key, o.workflow, o.id, o.state, o.status, o.return_state, o.return_status, \
-     o.version, o.create_time, o.update_time, o.body, o.journal, o.due_time FROM",
+    FindByKeys { partitions: i32 => Integer, keys: i64 => BigInt } -> orders::SqlType;
+    SELECT OrderRow as "o" " FROM",
     ") AS k (partition, order_key) JOIN orders o ON o.partition = k.partition AND o.order_key = k.order_key"
 }
 
-impl Query for FindByKeys<'_> {
-    type SqlType = orders::SqlType;
-}
-
-/// Reads orders by their keys.
 pub(super) async fn bodies(
     mut connection: &AsyncPgConnection,
     keys: &[(i32, i64)],
@@ -353,7 +278,6 @@ pub(super) async fn bodies(
     find.load(&mut connection).await
 }
 
-/// Reads the edition of the catalog.
 pub(super) async fn edition(mut connection: &AsyncPgConnection) -> QueryResult<Option<EditionRow>> {
     let newest = catalog::newest().first(&mut connection).await;
     newest.optional()

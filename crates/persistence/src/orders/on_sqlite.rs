@@ -1,61 +1,34 @@
 //! The statements of lists on SQLite, one for each place, partition or order: they cost no
 //! round trip. They run on the connection itself, since its asynchronous wrapper copies every
-//! value on its way.
+//! value on its way. [`keys`](super::keys) says what each of them finds.
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
-    RunQueryDsl, SqliteConnection,
+    RunQueryDsl, SelectableHelper, SqliteConnection,
 };
 
 use super::{
-    keys::{ByTime, Columns, Pair, TimeRow},
+    columns::{ByTime, OrderColumns, TimeRow, WorkflowPlace},
     query::Direction,
 };
 use crate::{
     rows::order::OrderRow,
     schema::{customer_orders, orders},
+    statement::limit as sql_limit,
 };
-
-type OrderColumns = (
-    orders::partition,
-    orders::order_key,
-    orders::workflow,
-    orders::id,
-    orders::state,
-    orders::status,
-    orders::return_status,
-    orders::create_time,
-    orders::update_time,
-);
-const COLUMNS: OrderColumns = (
-    orders::partition,
-    orders::order_key,
-    orders::workflow,
-    orders::id,
-    orders::state,
-    orders::status,
-    orders::return_status,
-    orders::create_time,
-    orders::update_time,
-);
-
-type TimeColumns = (orders::partition, orders::order_key, orders::update_time);
-const TIMES: TimeColumns = (orders::partition, orders::order_key, orders::update_time);
 
 /// How many rows may still come; none where there are enough.
 fn room<T>(rows: &[T], limit: i64) -> Option<i64> {
-    let found = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    Some(limit.saturating_sub(found)).filter(|room| *room > 0)
+    Some(limit.saturating_sub(sql_limit(rows.len()))).filter(|room| *room > 0)
 }
 
-/// Finds orders on some places whose last entry lies between two instants, at most `limit`.
 pub(super) fn of_places(
     connection: &mut SqliteConnection,
-    pairs: &[Pair],
+    pairs: &[WorkflowPlace],
     partitions: &[i32],
     (after, before): (i64, i64),
     limit: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let mut rows = Vec::new();
     for pair in pairs {
         for partition in partitions {
@@ -69,21 +42,20 @@ pub(super) fn of_places(
                 .filter(orders::partition.eq(*partition))
                 .filter(orders::update_time.gt(after))
                 .filter(orders::update_time.lt(before))
-                .select(COLUMNS)
+                .select(OrderColumns::as_select())
                 .limit(room);
-            rows.extend(here.load::<Columns>(connection)?);
+            rows.extend(here.load::<OrderColumns>(connection)?);
         }
     }
     Ok(rows)
 }
 
-/// Finds orders of a customer, at most `limit`.
 pub(super) fn of_customer(
     connection: &mut SqliteConnection,
     codes: &[String],
     customer: &str,
     limit: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let mut keys: Vec<(i32, i64)> = Vec::new();
     for code in codes {
         let Some(room) = room(&keys, limit) else {
@@ -98,36 +70,33 @@ pub(super) fn of_customer(
     }
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
-        let find = orders::table.find(key).select(COLUMNS);
-        rows.extend(find.first::<Columns>(connection).optional()?);
+        let find = orders::table.find(key).select(OrderColumns::as_select());
+        rows.extend(find.first::<OrderColumns>(connection).optional()?);
     }
     Ok(rows)
 }
 
-/// Finds orders with some ids.
 pub(super) fn with_ids(
     connection: &mut SqliteConnection,
     codes: &[String],
     ids: &[String],
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let mut rows = Vec::new();
     for code in codes {
         for id in ids {
             let find = orders::table
                 .filter(orders::workflow.eq(code.as_str()))
                 .filter(orders::id.eq(id.as_str()))
-                .select(COLUMNS);
-            rows.extend(find.load::<Columns>(connection)?);
+                .select(OrderColumns::as_select());
+            rows.extend(find.load::<OrderColumns>(connection)?);
         }
     }
     Ok(rows)
 }
 
-/// Finds the next orders of some places by update time, at most `each` of a place in a partition
-/// and `all` in all. All that is asked for stands in the index.
 pub(super) fn by_time(
     connection: &mut SqliteConnection,
-    pairs: &[Pair],
+    pairs: &[WorkflowPlace],
     asked: &ByTime,
 ) -> QueryResult<Vec<TimeRow>> {
     let mut rows: Vec<TimeRow> = Vec::new();
@@ -146,10 +115,10 @@ pub(super) fn by_time(
     Ok(rows)
 }
 
-/// The first condition on time alone is a stretch of the index; the second makes it exact.
+/// The first condition on time alone is a range of the index; the second makes it exact.
 fn of_place(
     connection: &mut SqliteConnection,
-    pair: &Pair,
+    pair: &WorkflowPlace,
     (partition, key): (i32, i64),
     asked: &ByTime,
 ) -> QueryResult<Vec<(i32, i64, i64)>> {
@@ -158,7 +127,7 @@ fn of_place(
         .filter(orders::status.eq(pair.status.as_str()))
         .filter(orders::workflow.eq(pair.workflow.as_str()))
         .filter(orders::partition.eq(partition))
-        .select(TIMES);
+        .select((orders::partition, orders::order_key, orders::update_time));
     let time = asked.time;
     match asked.direction {
         Direction::Ascending => here
@@ -178,19 +147,18 @@ fn of_place(
     }
 }
 
-/// Finds what follows a key in each of some partitions, at most `each`.
 pub(super) fn by_key(
     connection: &mut SqliteConnection,
     starts: &[(i32, i64)],
     direction: Direction,
     each: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let mut rows = Vec::new();
     for (partition, key) in starts {
         let here = orders::table
             .filter(orders::partition.eq(*partition))
-            .select(COLUMNS);
-        let found: Vec<Columns> = match direction {
+            .select(OrderColumns::as_select());
+        let found: Vec<OrderColumns> = match direction {
             Direction::Ascending => here
                 .filter(orders::order_key.gt(*key))
                 .order(orders::order_key.asc())
@@ -207,19 +175,18 @@ pub(super) fn by_key(
     Ok(rows)
 }
 
-/// Finds what follows an id in each of some workflows, at most `each`.
 pub(super) fn by_id(
     connection: &mut SqliteConnection,
     starts: &[(String, String)],
     direction: Direction,
     each: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let mut rows = Vec::new();
     for (workflow, id) in starts {
         let here = orders::table
             .filter(orders::workflow.eq(workflow.as_str()))
-            .select(COLUMNS);
-        let found: Vec<Columns> = match direction {
+            .select(OrderColumns::as_select());
+        let found: Vec<OrderColumns> = match direction {
             Direction::Ascending => here
                 .filter(orders::id.ge(id.as_str()))
                 .order(orders::id.asc())
@@ -236,7 +203,6 @@ pub(super) fn by_id(
     Ok(rows)
 }
 
-/// Finds out which of some orders, each with its workflow, are those of a customer.
 pub(super) fn among_customer(
     connection: &mut SqliteConnection,
     asked: &[(i32, i64, String)],
@@ -252,7 +218,6 @@ pub(super) fn among_customer(
     Ok(found)
 }
 
-/// Reads orders by their keys.
 pub(super) fn bodies(
     connection: &mut SqliteConnection,
     keys: &[(i32, i64)],

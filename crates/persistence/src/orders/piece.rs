@@ -1,4 +1,4 @@
-//! How much of a list is read before the connection is given back.
+//! The part of a list that is read before the connection is given back.
 
 use crate::rows::order::OrderRow;
 
@@ -9,7 +9,6 @@ const LOOKS: usize = 8_000;
 const ORDERS: usize = 500;
 pub(super) const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
-/// What a piece has read.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
     statements: usize,
@@ -32,7 +31,6 @@ impl Piece {
         self.bytes += rows.iter().map(|row| row.body.len()).sum::<usize>();
     }
 
-    /// Whether it is the turn of others.
     pub(super) fn is_used_up(&self) -> bool {
         self.statements >= STATEMENTS
             || self.looks >= LOOKS

@@ -1,17 +1,15 @@
-//! What a list of orders asks for, and where its next page goes on.
+//! The query of a list of orders, and the cursor of its next page.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use waymark_domain::{
-    order::{Order, Standing},
+    order::Order,
     value::{ActorId, OrderId, StatusCode, Timestamp, WorkflowCode},
+    workflow::Standing,
 };
 
-use super::cursor::{Spot, advance};
-use crate::catalog::Edition;
-
-/// Which orders to list; all that is given must match.
+/// A filter of orders and their order; all that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderQuery {
     /// Of these workflows; empty for all.
@@ -94,35 +92,7 @@ pub enum OrderCursor {
     },
 }
 
-/// A page of orders.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderPage {
-    /// The orders; perhaps none, although there is a next page.
-    pub orders: Vec<Order>,
-    /// Where the next page goes on; none at the end.
-    pub next: Option<OrderCursor>,
-    /// Where this page began, and where each of its orders was found.
-    pub(super) begin: Option<OrderCursor>,
-    pub(super) spots: Vec<Spot>,
-    pub(super) by_key: bool,
-    /// The edition of the catalog, later than the orders; none where there are none.
-    pub(super) edition: Option<Edition>,
-}
-
-impl OrderPage {
-    /// Where the next page goes on if only the first orders of this one are shown.
-    pub fn next_after(&self, count: usize) -> Option<OrderCursor> {
-        if count >= self.orders.len() {
-            return self.next.clone();
-        }
-        let shown = self.spots.iter().take(count);
-        shown.fold(self.begin.clone(), |cursor, spot| {
-            advance(cursor, spot, self.by_key)
-        })
-    }
-}
-
-/// What of an order is read to see whether it may be asked for; the rest is passed over.
+/// The parts of an order that are read to see whether it may be asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Searched {
@@ -145,7 +115,7 @@ impl OrderQuery {
     }
 
     /// Whether an order may be asked for, by its attributes and its customer: reading all of it
-    /// costs several times as much. What cannot be read is not passed over: it is told when all of
+    /// costs several times as much. What cannot be read is not passed over: it is logged when all of
     /// it is read.
     pub(super) fn may_admit(&self, body: &str) -> bool {
         if self.attributes.is_empty() && self.customer.is_none() {
@@ -163,7 +133,6 @@ impl OrderQuery {
         self.attributes.iter().all(has) && self.customer.as_ref().is_none_or(of)
     }
 
-    /// Whether an order is asked for.
     pub(super) fn admits(&self, order: &Order) -> bool {
         let place = |(workflow, standing): &(WorkflowCode, Standing)| {
             *workflow == order.workflow && *standing == order.standing

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use waymark_domain::{
     delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
     history::{Destination, LogPosition, Logged, SetOff},
@@ -9,37 +10,66 @@ use waymark_domain::{
     value::{Timestamp, TransitionCode},
 };
 
-use super::Reading;
-use crate::Error;
+use super::{Reading, StoredNumber, StoredText, position};
+use crate::{Error, statement::table_row};
 
-/// A row as it is written with its step; it is pending and due at once.
-#[derive(Debug)]
-pub(crate) struct NewDeliveryRow<'e> {
-    pub(crate) partition: i32,
-    pub(crate) log_offset: i64,
-    pub(crate) number: i32,
-    pub(crate) order_key: i64,
-    pub(crate) lane: String,
-    pub(crate) workflow: &'e str,
-    pub(crate) order_id: &'e str,
-    pub(crate) sequence: i64,
-    pub(crate) order_version: i64,
-    pub(crate) transition: Option<&'e str>,
-    pub(crate) action: String,
-    pub(crate) kind: &'e str,
-    pub(crate) destination: String,
-    pub(crate) create_time: i64,
-    pub(crate) due_time: i64,
+table_row! {
+    /// A row as it is written with its step; it is pending and due at once.
+    NewDeliveryRow, DeliveryArrays;
+    DeliveryRow {
+        partition: i32, i32 => Integer;
+        log_offset: i64, i64 => BigInt;
+        number: i32, StoredNumber => Integer;
+        order_key: i64, i64 => BigInt;
+        lane: String, StoredText => Text;
+        workflow: &'a str, StoredText => Text;
+        order_id: &'a str, StoredText => Text;
+        sequence: i64, i64 => BigInt;
+        order_version: i64, i64 => BigInt;
+        transition: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        action: String, StoredText => Text;
+        kind: &'a str, StoredText => Text;
+        destination: String, StoredText => Text;
+        create_time: i64, i64 => BigInt;
+        due_time: Option<i64>, Option<i64> => Nullable<BigInt>;
+        + update_time: i64;
+        + state: StoredText;
+        + attempts: StoredNumber;
+        + problem: StoredText;
+    }
 }
 
-impl<'e> NewDeliveryRow<'e> {
+/// The key of a delivery's row: partition, offset and number.
+pub(crate) type DeliveryKey = (i32, i64, StoredNumber);
+
+/// A partition and a number: of its deliveries, those with this number among those of their entries.
+pub(crate) type Numbered = (Partition, StoredNumber);
+
+/// The rows of a table about [`Numbered`] deliveries, those of the entries at some offsets.
+macro_rules! numbered {
+    ($table:ident, $place:expr, $offsets:expr) => {{
+        let (partition, number): $crate::rows::delivery::Numbered = $place;
+        $table::table
+            .filter($table::partition.eq(partition.number()))
+            .filter($table::number.eq(number))
+            .filter($table::log_offset.eq_any($offsets))
+    }};
+}
+pub(crate) use numbered;
+
+pub(crate) fn key(id: DeliveryId) -> DeliveryKey {
+    let LogPosition { partition, offset } = id.position;
+    (partition.number(), offset, id.number.into())
+}
+
+impl<'a> NewDeliveryRow<'a> {
     /// Writes what an entry of an order set off into a row. The order is given by its key
     /// and the version in which the step leaves it; it is due at once, by the clock.
     pub(crate) fn new(
-        logged: &'e Logged,
+        logged: &'a Logged,
         (order_key, order_version): (i64, i64),
         number: i32,
-        set_off: &'e SetOff,
+        set_off: &'a SetOff,
         clock: Timestamp,
     ) -> Self {
         Self {
@@ -57,56 +87,19 @@ impl<'e> NewDeliveryRow<'e> {
             kind: set_off.to.kind(),
             destination: set_off.to.stored(),
             create_time: logged.entry.create_time.micros(),
-            due_time: clock.micros(),
+            due_time: Some(clock.micros()),
         }
     }
 }
 
-/// A row as it is read.
-#[derive(Debug, Clone, diesel::Queryable)]
-pub(crate) struct DeliveryRow {
-    pub(crate) partition: i32,
-    pub(crate) log_offset: i64,
-    pub(crate) number: i32,
-    pub(crate) order_key: i64,
-    pub(crate) lane: String,
-    pub(crate) workflow: String,
-    pub(crate) order_id: String,
-    pub(crate) sequence: i64,
-    pub(crate) order_version: i64,
-    pub(crate) transition: Option<String>,
-    pub(crate) action: String,
-    pub(crate) kind: String,
-    pub(crate) destination: String,
-    pub(crate) state: String,
-    pub(crate) attempts: i32,
-    pub(crate) problem: String,
-    pub(crate) due_time: Option<i64>,
-    pub(crate) create_time: i64,
-    pub(crate) update_time: i64,
-}
-
 impl DeliveryRow {
-    /// Its key: partition, offset and number.
-    pub(crate) fn key(&self) -> (i32, i64, i32) {
+    pub(crate) fn key(&self) -> DeliveryKey {
         (self.partition, self.log_offset, self.number)
-    }
-
-    /// The name of the delivery; none where its number is none.
-    pub(crate) fn id(&self) -> Option<DeliveryId> {
-        let number = u32::try_from(self.number).ok()?;
-        Some(DeliveryId {
-            position: LogPosition {
-                partition: Partition::new(self.partition),
-                offset: self.log_offset,
-            },
-            number,
-        })
     }
 
     /// Whether it waits to be sent.
     pub(crate) fn is_pending(&self) -> bool {
-        self.state == DeliveryState::Pending.word()
+        self.state.lossy() == DeliveryState::Pending.word()
     }
 
     /// Reads a delivery that was found due, which only one that is pending can be.
@@ -115,45 +108,38 @@ impl DeliveryRow {
         if self.is_pending() {
             return Ok(delivery);
         }
-        let reading = Reading {
-            table: "deliveries",
-            row: &delivery.id,
-        };
+        let reading = Reading::of("deliveries", &delivery.id);
         let why = format!("only what is pending has one, and it is {}", self.state);
         Err(reading.corrupt("due_time", why))
     }
 
-    /// Reads the delivery.
     pub(crate) fn delivery(&self) -> Result<Delivery, Error> {
         let row = format!("{}/{}/{}", self.partition, self.log_offset, self.number);
-        let reading = Reading {
-            table: "deliveries",
-            row: &row,
-        };
-        let to = Destination::parse(&self.kind, &self.destination)
+        let reading = Reading::of("deliveries", &row);
+        let kind = reading.plain("kind", &self.kind)?;
+        let destination = reading.plain("destination", &self.destination)?;
+        let to = Destination::parse(kind, destination)
             .map_err(|source| reading.corrupt("destination", source))?;
-        if self.lane.is_empty() {
+        let lane = reading.plain("lane", &self.lane)?;
+        if lane.is_empty() {
             return Err(reading.corrupt("lane", "it is empty"));
         }
         Ok(Delivery {
             id: DeliveryId {
-                position: LogPosition {
-                    partition: Partition::new(self.partition),
-                    offset: self.log_offset,
-                },
-                number: u32::try_from(self.number).map_err(|e| reading.corrupt("number", e))?,
+                position: position(self.partition, self.log_offset),
+                number: reading.number("number", self.number)?,
             },
             workflow: reading.text("workflow", &self.workflow)?,
             order_id: reading.text("order_id", &self.order_id)?,
             sequence: self.sequence,
             order_version: self.order_version,
-            transition: reading.optional("transition", self.transition.as_deref())?,
+            transition: reading.optional("transition", self.transition.as_ref())?,
             action: reading.text("action", &self.action)?,
             to,
-            lane: self.lane.clone(),
+            lane: lane.to_owned(),
             state: reading.word("state", &self.state)?,
-            attempts: u32::try_from(self.attempts).map_err(|e| reading.corrupt("attempts", e))?,
-            problem: self.problem.clone(),
+            attempts: reading.number("attempts", self.attempts)?,
+            problem: reading.plain("problem", &self.problem)?.to_owned(),
             due_time: self.due_time.map(Timestamp::from_micros),
             create_time: Timestamp::from_micros(self.create_time),
             update_time: Timestamp::from_micros(self.update_time),
@@ -161,18 +147,17 @@ impl DeliveryRow {
     }
 }
 
-/// A row of an attempt as it is read.
 #[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct AttemptRow {
     partition: i32,
     log_offset: i64,
-    number: i32,
-    attempt: i32,
+    number: StoredNumber,
+    attempt: StoredNumber,
     start_time: i64,
     duration_micros: i64,
-    outcome: String,
-    code: Option<i32>,
-    problem: String,
+    outcome: StoredText,
+    code: Option<StoredNumber>,
+    problem: StoredText,
     answer: Vec<u8>,
 }
 
@@ -183,37 +168,32 @@ impl AttemptRow {
             "{}/{}/{}/{}",
             self.partition, self.log_offset, self.number, self.attempt
         );
-        let reading = Reading {
-            table: "delivery_attempts",
-            row: &row,
-        };
-        let number = u32::try_from(self.attempt).map_err(|e| reading.corrupt("attempt", e))?;
+        let reading = Reading::of("delivery_attempts", &row);
         let micros = u64::try_from(self.duration_micros);
-        let code = self.code.map(u16::try_from).transpose();
+        let code = self.code.map(|code| reading.number("code", code));
         let attempt = Attempt {
             start_time: Timestamp::from_micros(self.start_time),
             duration: micros
                 .map(Duration::from_micros)
                 .map_err(|e| reading.corrupt("duration_micros", e))?,
             outcome: reading.word("outcome", &self.outcome)?,
-            code: code.map_err(|e| reading.corrupt("code", e))?,
-            problem: self.problem,
+            code: code.transpose()?,
+            problem: reading.plain("problem", &self.problem)?.to_owned(),
             answer: self.answer,
         };
-        Ok((number, attempt))
+        Ok((reading.number("attempt", self.attempt)?, attempt))
     }
 }
 
-/// A row of a decision as it is read.
 #[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct DecisionRow {
     partition: i32,
     log_offset: i64,
-    number: i32,
-    decision: i32,
-    verdict: String,
-    reason: String,
-    actor: String,
+    number: StoredNumber,
+    decision: StoredNumber,
+    verdict: StoredText,
+    reason: StoredText,
+    actor: StoredText,
     create_time: i64,
 }
 
@@ -223,17 +203,13 @@ pub(crate) const RETRIED: &str = "retried";
 pub(crate) const SKIPPED: &str = "skipped";
 
 impl DecisionRow {
-    /// Reads the decision.
     pub(crate) fn decision(self) -> Result<Decision, Error> {
         let row = format!(
             "{}/{}/{}/{}",
             self.partition, self.log_offset, self.number, self.decision
         );
-        let reading = Reading {
-            table: "delivery_decisions",
-            row: &row,
-        };
-        let verdict = match self.verdict.as_str() {
+        let reading = Reading::of("delivery_decisions", &row);
+        let verdict = match reading.plain("verdict", &self.verdict)? {
             RETRIED => Verdict::Retried,
             SKIPPED => Verdict::Skipped(reading.text("reason", &self.reason)?),
             _ => return Err(reading.corrupt("verdict", "neither retried nor skipped")),

@@ -1,88 +1,62 @@
 //! A row of `history`.
 
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use waymark_domain::{
-    history::{Entry, LogPosition, Logged, SetOff},
-    order::Standing,
-    partition::Partition,
+    history::{Entry, Logged, SetOff},
     value::{OrderId, RequestId, Timestamp, TransitionCode, WorkflowCode},
+    workflow::Standing,
 };
 
-use super::{OrderRowName, Reading, json};
-use crate::Error;
+use super::{OrderRowName, Reading, StoredText, json, position};
+use crate::{Error, statement::table_row};
 
-#[derive(Debug, Clone, diesel::Queryable)]
-pub(crate) struct EntryRow {
-    pub(crate) partition: i32,
-    pub(crate) log_offset: i64,
-    pub(crate) step_offset: i64,
-    pub(crate) order_key: i64,
-    pub(crate) workflow: String,
-    pub(crate) order_id: String,
-    pub(crate) sequence: i64,
-    pub(crate) kind: String,
-    pub(crate) from_state: Option<String>,
-    pub(crate) from_status: Option<String>,
-    pub(crate) to_state: String,
-    pub(crate) to_status: String,
-    pub(crate) transition: Option<String>,
-    pub(crate) comment: String,
-    pub(crate) notify_customer: bool,
-    pub(crate) visible_to_customer: bool,
-    pub(crate) actor: String,
-    pub(crate) request_id: Option<String>,
-    pub(crate) fingerprint: Option<Vec<u8>>,
-    pub(crate) caused_by: i64,
-    pub(crate) workflow_version: i64,
-    pub(crate) metadata: String,
-    pub(crate) create_time: i64,
-    pub(crate) detail: String,
-    pub(crate) batch_id: Vec<u8>,
-    pub(crate) set_off: Option<String>,
+/// The longest step: the entry of the call and a hundred automatic ones. `FindSteps` has it too.
+pub(crate) const STEP_ENTRIES_MAX: usize = 101;
+
+table_row! {
+    NewEntryRow, EntryArrays;
+    EntryRow {
+        partition: i32, i32 => Integer;
+        log_offset: i64, i64 => BigInt;
+        step_offset: i64, i64 => BigInt;
+        order_key: i64, i64 => BigInt;
+        workflow: &'a str, StoredText => Text;
+        order_id: &'a str, StoredText => Text;
+        sequence: i64, i64 => BigInt;
+        kind: &'a str, StoredText => Text;
+        from_state: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        from_status: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        to_state: &'a str, StoredText => Text;
+        to_status: &'a str, StoredText => Text;
+        transition: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        comment: &'a str, StoredText => Text;
+        notify_customer: bool, bool => Bool;
+        visible_to_customer: bool, bool => Bool;
+        actor: String, StoredText => Text;
+        request_id: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        fingerprint: Option<&'a [u8]>, Option<Vec<u8>> => Nullable<Binary>;
+        caused_by: i64, i64 => BigInt;
+        workflow_version: i64, i64 => BigInt;
+        metadata: String, StoredText => Text;
+        create_time: i64, i64 => BigInt;
+        detail: String, StoredText => Text;
+        batch_id: &'a [u8], Vec<u8> => Binary;
+        set_off: Option<String>, Option<StoredText> => Nullable<Text>;
+    }
 }
 
-/// What a row holds besides the logged entry.
-pub(crate) struct Keys<'k> {
+/// The columns of a row besides those of the logged entry.
+pub(crate) struct EntryKeys<'k> {
     pub(crate) order_key: i64,
     /// The fingerprint of the call, on the first entry of a remembered step.
     pub(crate) fingerprint: Option<&'k [u8; 16]>,
     pub(crate) batch_id: &'k [u8; 16],
 }
 
-/// A row as it is written.
-#[derive(Debug)]
-pub(crate) struct NewEntryRow<'e> {
-    pub(crate) partition: i32,
-    pub(crate) log_offset: i64,
-    pub(crate) step_offset: i64,
-    pub(crate) order_key: i64,
-    pub(crate) workflow: &'e str,
-    pub(crate) order_id: &'e str,
-    pub(crate) sequence: i64,
-    pub(crate) kind: &'e str,
-    pub(crate) from_state: Option<&'e str>,
-    pub(crate) from_status: Option<&'e str>,
-    pub(crate) to_state: &'e str,
-    pub(crate) to_status: &'e str,
-    pub(crate) transition: Option<&'e str>,
-    pub(crate) comment: &'e str,
-    pub(crate) notify_customer: bool,
-    pub(crate) visible_to_customer: bool,
-    pub(crate) actor: String,
-    pub(crate) request_id: Option<&'e str>,
-    pub(crate) fingerprint: Option<&'e [u8]>,
-    pub(crate) caused_by: i64,
-    pub(crate) workflow_version: i64,
-    pub(crate) metadata: String,
-    pub(crate) create_time: i64,
-    pub(crate) detail: String,
-    pub(crate) batch_id: &'e [u8],
-    pub(crate) set_off: Option<String>,
-}
-
-impl<'e> NewEntryRow<'e> {
+impl<'a> NewEntryRow<'a> {
     /// Writes an entry into a row. The request id is stored only beside a fingerprint, on
     /// the first entry of its step.
-    pub(crate) fn new(logged: &'e Logged, keys: &Keys<'e>) -> Result<Self, Error> {
+    pub(crate) fn new(logged: &'a Logged, keys: &EntryKeys<'a>) -> Result<Self, Error> {
         let entry = &logged.entry;
         let from = entry.from.as_ref();
         let request = keys.fingerprint.and(entry.request_id.as_ref());
@@ -121,20 +95,16 @@ impl<'e> NewEntryRow<'e> {
 impl EntryRow {
     /// How many bytes its texts have.
     pub(crate) fn bytes(&self) -> usize {
-        let set_off = self.set_off.as_ref().map_or(0, String::len);
+        let set_off = self.set_off.as_ref().map_or(0, StoredText::len);
         self.comment.len() + self.metadata.len() + self.detail.len() + set_off
     }
 
-    /// Reads the entry.
     pub(crate) fn logged(&self) -> Result<Logged, Error> {
         self.reading(|reading| {
             Ok(Logged {
                 workflow: reading.text("workflow", &self.workflow)?,
                 order_id: reading.text("order_id", &self.order_id)?,
-                position: LogPosition {
-                    partition: Partition::new(self.partition),
-                    offset: self.log_offset,
-                },
+                position: position(self.partition, self.log_offset),
                 step_offset: self.step_offset,
                 entry: self.entry(reading)?,
             })
@@ -157,8 +127,8 @@ impl EntryRow {
             row: &OrderRowName {
                 partition: self.partition,
                 number: self.log_offset,
-                workflow: &self.workflow,
-                order_id: &self.order_id,
+                workflow: self.workflow.lossy(),
+                order_id: self.order_id.lossy(),
             },
         })
     }
@@ -171,12 +141,12 @@ impl EntryRow {
                 state: reading.text("to_state", &self.to_state)?,
                 status: reading.text("to_status", &self.to_status)?,
             },
-            transition: reading.optional("transition", self.transition.as_deref())?,
+            transition: reading.optional("transition", self.transition.as_ref())?,
             comment: reading.text("comment", &self.comment)?,
             notify_customer: self.notify_customer,
             visible_to_customer: self.visible_to_customer,
             actor: reading.json("actor", &self.actor)?,
-            request_id: reading.optional("request_id", self.request_id.as_deref())?,
+            request_id: reading.optional("request_id", self.request_id.as_ref())?,
             caused_by: self.caused_by,
             workflow_version: self.workflow_version,
             metadata: reading.json("metadata", &self.metadata)?,
@@ -187,7 +157,7 @@ impl EntryRow {
                 None => Vec::new(),
             },
         };
-        if entry.kind().word() == self.kind {
+        if entry.kind().word() == reading.plain("kind", &self.kind)? {
             Ok(entry)
         } else {
             Err(reading.corrupt("kind", "differs from the detail beside it"))

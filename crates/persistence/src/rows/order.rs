@@ -1,60 +1,86 @@
 //! A row of `orders`: the whole order as JSON, beside it what is searched, and
 //! where its newest entries stand.
 
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 use waymark_domain::{order::Order, value::Timestamp};
 
-use super::{OrderRowName, Reading, journal::Journal, json};
-use crate::Error;
+use super::{OrderRowName, Reading, StoredText, entry_index::EntryIndex, json};
+use crate::{
+    Error,
+    statement::{table_row, written_row},
+};
 
-/// What versions of orders stay below, so that steps can count on from each.
+/// The end of the versions of orders, so that steps can count on from each.
 const VERSION_END: i64 = i64::MAX / 2;
 
-#[derive(Debug, Clone, diesel::Queryable)]
-pub(crate) struct OrderRow {
-    pub(crate) partition: i32,
-    pub(crate) order_key: i64,
-    pub(crate) workflow: String,
-    pub(crate) id: String,
-    pub(crate) state: String,
-    pub(crate) status: String,
-    pub(crate) return_state: Option<String>,
-    pub(crate) return_status: Option<String>,
-    pub(crate) version: i64,
-    #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
-    pub(crate) create_time: i64,
-    #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
-    pub(crate) update_time: i64,
-    pub(crate) body: String,
-    pub(crate) journal: Vec<u8>,
-    pub(crate) due_time: Option<i64>,
+table_row! {
+    NewOrderRow, OrderArrays;
+    OrderRow {
+        partition: i32, i32 => Integer;
+        order_key: i64, i64 => BigInt;
+        workflow: &'a str, StoredText => Text;
+        id: &'a str, StoredText => Text;
+        state: &'a str, StoredText => Text;
+        status: &'a str, StoredText => Text;
+        return_state: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        return_status: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        version: i64, i64 => BigInt;
+        #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
+        create_time: i64, i64 => BigInt;
+        #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
+        update_time: i64, i64 => BigInt;
+        body: String, StoredText => Text;
+        // The entry index.
+        journal: Vec<u8>, Vec<u8> => Binary;
+        due_time: Option<i64>, Option<i64> => Nullable<BigInt>;
+    }
 }
 
-/// A row as it is written.
-#[derive(Debug)]
-pub(crate) struct NewOrderRow<'o> {
-    pub(crate) partition: i32,
-    pub(crate) order_key: i64,
-    pub(crate) workflow: &'o str,
-    pub(crate) id: &'o str,
-    pub(crate) state: &'o str,
-    pub(crate) status: &'o str,
-    pub(crate) return_state: Option<&'o str>,
-    pub(crate) return_status: Option<&'o str>,
-    pub(crate) version: i64,
-    pub(crate) create_time: i64,
-    pub(crate) update_time: i64,
-    pub(crate) body: String,
-    pub(crate) journal: Vec<u8>,
-    pub(crate) due_time: Option<i64>,
+written_row! {
+    /// A row of `customer_orders`: which order a customer has.
+    CustomerRow, CustomerArrays {
+        workflow: &'a str => Text,
+        customer_id: &'a str => Text,
+        partition: i32 => Integer,
+        order_key: i64 => BigInt,
+    }
 }
 
-impl<'o> NewOrderRow<'o> {
-    /// Writes an order into a row.
+impl<'a> CustomerRow<'a> {
+    pub(crate) fn key(&self) -> (&'a str, &'a str, i32, i64) {
+        (
+            self.workflow,
+            self.customer_id,
+            self.partition,
+            self.order_key,
+        )
+    }
+}
+
+/// An order in the version in which time does something with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerKey {
+    pub(crate) partition: i32,
+    pub(crate) order_key: i64,
+    pub(crate) version: i64,
+}
+
+impl From<(i32, i64, i64)> for TimerKey {
+    fn from((partition, order_key, version): (i32, i64, i64)) -> Self {
+        Self {
+            partition,
+            order_key,
+            version,
+        }
+    }
+}
+
+impl<'a> NewOrderRow<'a> {
     pub(crate) fn new(
         partition: i32,
         order_key: i64,
-        order: &'o Order,
-        journal: &Journal,
+        order: &'a Order,
+        index: &EntryIndex,
         due_time: Option<Timestamp>,
     ) -> Result<Self, Error> {
         let back = order.return_to.as_ref();
@@ -71,26 +97,28 @@ impl<'o> NewOrderRow<'o> {
             create_time: order.create_time.micros(),
             update_time: order.update_time.micros(),
             body: json(order)?,
-            journal: journal.bytes()?,
+            journal: index.bytes()?,
             due_time: due_time.map(Timestamp::micros),
         })
     }
 }
 
 impl OrderRow {
-    /// Reads the order.
     pub(crate) fn order(&self) -> Result<Order, Error> {
         self.reading(|reading| {
             let order: Order = reading.json("body", &self.body)?;
             // The searched columns repeat the body; a difference would be acted on silently.
             let back = order.return_to.as_ref();
-            let agree = order.workflow.as_str() == self.workflow
-                && order.id.as_str() == self.id
+            let (return_state, return_status) = (&self.return_state, &self.return_status);
+            let return_state = reading.optional_plain("return_state", return_state.as_ref())?;
+            let return_status = reading.optional_plain("return_status", return_status.as_ref())?;
+            let agree = order.workflow.as_str() == reading.plain("workflow", &self.workflow)?
+                && order.id.as_str() == reading.plain("id", &self.id)?
                 && order.version == self.version
-                && order.standing.state.as_str() == self.state
-                && order.standing.status.as_str() == self.status
-                && back.map(|to| to.state.as_str()) == self.return_state.as_deref()
-                && back.map(|to| to.status.as_str()) == self.return_status.as_deref();
+                && order.standing.state.as_str() == reading.plain("state", &self.state)?
+                && order.standing.status.as_str() == reading.plain("status", &self.status)?
+                && back.map(|to| to.state.as_str()) == return_state
+                && back.map(|to| to.status.as_str()) == return_status;
             if !agree {
                 return Err(reading.corrupt("body", "differs from the columns beside it"));
             }
@@ -102,8 +130,8 @@ impl OrderRow {
     }
 
     /// Reads where its newest entries stand.
-    pub(crate) fn journal(&self) -> Result<Journal, Error> {
-        self.reading(|reading| Journal::read(&self.journal, reading, "journal"))
+    pub(crate) fn entry_index(&self) -> Result<EntryIndex, Error> {
+        self.reading(|reading| EntryIndex::read(&self.journal, reading, "journal"))
     }
 
     fn reading<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Error>) -> Result<T, Error> {
@@ -112,8 +140,8 @@ impl OrderRow {
             row: &OrderRowName {
                 partition: self.partition,
                 number: self.order_key,
-                workflow: &self.workflow,
-                order_id: &self.id,
+                workflow: self.workflow.lossy(),
+                order_id: self.id.lossy(),
             },
         })
     }

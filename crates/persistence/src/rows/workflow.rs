@@ -1,6 +1,6 @@
 //! Rows of the five tables that hold a workflow.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use waymark_domain::{
     guard::Expression,
@@ -14,14 +14,14 @@ use waymark_domain::{
     },
 };
 
-use super::{Reading, json, word};
+use super::{Reading, StoredNumber, StoredText, json, word};
 use crate::{
     Error,
     schema::{assignments, states, statuses, transitions, workflows},
 };
 
-/// How much of what is wrong with a column is told.
-const TOLD_CHARACTERS_MAX: usize = 200;
+/// How many characters of the problem with a column are shown.
+const SHOWN_CHARACTERS_MAX: usize = 200;
 
 /// How many automatic steps one step may set off where that cannot be read.
 const MAX_CASCADE: u32 = 16;
@@ -31,7 +31,7 @@ const MAX_CASCADE: u32 = 16;
 pub(crate) struct Unreadable(Vec<Finding>);
 
 impl Unreadable {
-    /// Takes what was read; none, and a note about it, for what was not.
+    /// Takes what was read; none, and a finding about it, for what was not.
     pub(crate) fn note<T>(&mut self, subject: Subject, read: Result<T, Error>) -> Option<T> {
         match read {
             Ok(read) => Some(read),
@@ -47,7 +47,6 @@ impl Unreadable {
         self.note(Subject::Workflow, read).unwrap_or(instead)
     }
 
-    /// What was noted.
     pub(crate) fn into_findings(self) -> Vec<Finding> {
         self.0
     }
@@ -78,74 +77,69 @@ fn unreadable(subject: Subject, error: &Error) -> Finding {
     Finding::new(Rule::Unreadable, subject, message)
 }
 
-/// As much of a text as is told.
+/// As much of a text as is shown.
 fn short(text: &str) -> String {
-    text.chars().take(TOLD_CHARACTERS_MAX).collect()
+    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = workflows, primary_key(code), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct WorkflowRow {
-    pub(crate) code: String,
-    pub(crate) label: String,
-    pub(crate) description: String,
-    pub(crate) initial_state: String,
-    pub(crate) default_store_view: Option<String>,
-    pub(crate) comment_status: String,
-    pub(crate) status_sharing: String,
-    pub(crate) refunded_units: String,
-    pub(crate) operations: String,
-    pub(crate) max_cascade: i32,
+    pub(crate) code: StoredText,
+    pub(crate) label: StoredText,
+    pub(crate) description: StoredText,
+    pub(crate) initial_state: StoredText,
+    pub(crate) default_store_view: Option<StoredText>,
+    pub(crate) comment_status: StoredText,
+    pub(crate) status_sharing: StoredText,
+    pub(crate) refunded_units: StoredText,
+    pub(crate) operations: StoredText,
+    pub(crate) max_cascade: StoredNumber,
     pub(crate) version: i64,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
-    pub(crate) on_create: String,
-    pub(crate) on_comment: String,
-    pub(crate) overpayment: String,
+    pub(crate) on_create: StoredText,
+    pub(crate) on_comment: StoredText,
+    pub(crate) overpayment: StoredText,
 }
 
 impl WorkflowRow {
     pub(crate) fn new(workflow: &Workflow, stamp: &Stamp) -> Result<Self, Error> {
         Ok(Self {
-            code: workflow.code.to_string(),
-            label: workflow.label.to_string(),
-            description: workflow.description.to_string(),
-            initial_state: workflow.initial_state.to_string(),
-            default_store_view: workflow
-                .default_store_view
-                .as_ref()
-                .map(ToString::to_string),
-            comment_status: word(&workflow.comment_status)?,
-            status_sharing: word(&workflow.status_sharing)?,
-            refunded_units: word(&workflow.refunded_units)?,
-            operations: json(&workflow.operations)?,
-            max_cascade: i32::try_from(workflow.max_cascade).unwrap_or(i32::MAX),
+            code: text(&workflow.code),
+            label: text(&workflow.label),
+            description: text(&workflow.description),
+            initial_state: text(&workflow.initial_state),
+            default_store_view: workflow.default_store_view.as_ref().map(text),
+            comment_status: word(&workflow.comment_status)?.into(),
+            status_sharing: word(&workflow.status_sharing)?.into(),
+            refunded_units: word(&workflow.refunded_units)?.into(),
+            operations: json(&workflow.operations)?.into(),
+            max_cascade: i32::try_from(workflow.max_cascade)
+                .unwrap_or(i32::MAX)
+                .into(),
             version: stamp.version,
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
-            on_create: json(&workflow.on_create)?,
-            on_comment: json(&workflow.on_comment)?,
-            overpayment: word(&workflow.overpayment)?,
+            on_create: json(&workflow.on_create)?.into(),
+            on_comment: json(&workflow.on_comment)?.into(),
+            overpayment: word(&workflow.overpayment)?.into(),
         })
     }
 
     /// Reads the workflow, still without its parts. For what cannot be read, something stands in by
-    /// which nothing else goes wrong; it is noted, so no step is judged by it.
+    /// which nothing else goes wrong; it is a finding, so no step is judged by it.
     ///
     /// # Errors
     /// Returns [`Error::Corrupt`] where its code is none.
     pub(crate) fn workflow(&self, unreadable: &mut Unreadable) -> Result<Workflow, Error> {
-        let reading = Reading {
-            table: "workflows",
-            row: &self.code,
-        };
+        let reading = Reading::of("workflows", &self.code);
         let code: WorkflowCode = reading.text("code", &self.code)?;
         // Codes are labels and codes of states as well.
         let label = reading.text("label", &self.code)?;
         let initial_state = reading.text("initial_state", &self.code)?;
-        let store_view = self.default_store_view.as_deref();
-        let max_cascade = u32::try_from(self.max_cascade);
-        let max_cascade = max_cascade.map_err(|e| reading.corrupt("max_cascade", e));
+        let store_view = self.default_store_view.as_ref();
+        let max_cascade = reading.number("max_cascade", self.max_cascade);
         Ok(Workflow {
             code,
             label: unreadable.or(reading.text("label", &self.label), label),
@@ -191,6 +185,11 @@ impl WorkflowRow {
     }
 }
 
+/// A text as it is written.
+fn text(value: &impl fmt::Display) -> StoredText {
+    value.to_string().into()
+}
+
 fn stamp(version: i64, create_time: i64, update_time: i64) -> Stamp {
     Stamp {
         version,
@@ -202,50 +201,47 @@ fn stamp(version: i64, create_time: i64, update_time: i64) -> Stamp {
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = states, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct StateRow {
-    pub(crate) workflow: String,
-    pub(crate) code: String,
-    pub(crate) label: String,
-    pub(crate) category: String,
+    pub(crate) workflow: StoredText,
+    pub(crate) code: StoredText,
+    pub(crate) label: StoredText,
+    pub(crate) category: StoredText,
     pub(crate) can_start: bool,
-    pub(crate) operations: String,
+    pub(crate) operations: StoredText,
     pub(crate) holdable: bool,
     pub(crate) terminal: bool,
-    pub(crate) entry_guard: Option<String>,
-    pub(crate) position: i32,
-    pub(crate) on_enter: String,
-    pub(crate) on_leave: String,
+    pub(crate) entry_guard: Option<StoredText>,
+    pub(crate) position: StoredNumber,
+    pub(crate) on_enter: StoredText,
+    pub(crate) on_leave: StoredText,
 }
 
 impl StateRow {
     pub(crate) fn new(workflow: &WorkflowCode, state: &State) -> Result<Self, Error> {
         Ok(Self {
-            workflow: workflow.to_string(),
-            code: state.code.to_string(),
-            label: state.label.to_string(),
-            category: word(&state.category)?,
+            workflow: text(workflow),
+            code: text(&state.code),
+            label: text(&state.label),
+            category: word(&state.category)?.into(),
             can_start: state.can_start,
-            operations: json(&state.operations)?,
+            operations: json(&state.operations)?.into(),
             holdable: state.holdable,
             terminal: state.terminal,
-            entry_guard: state.entry_guard.as_ref().map(ToString::to_string),
-            position: state.position,
-            on_enter: json(&state.on_enter)?,
-            on_leave: json(&state.on_leave)?,
+            entry_guard: state.entry_guard.as_ref().map(text),
+            position: state.position.into(),
+            on_enter: json(&state.on_enter)?.into(),
+            on_leave: json(&state.on_leave)?.into(),
         })
     }
 
-    /// What a finding about it is about.
     pub(crate) fn subject(&self) -> Subject {
-        let code = self.code.parse::<StateCode>();
+        let code = self.code.lossy().parse::<StateCode>();
         code.map_or(Subject::Workflow, Subject::State)
     }
 
     pub(crate) fn state(&self) -> Result<State, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading {
-            table: "states",
-            row: &row,
-        };
+        let reading = Reading::of("states", &row);
+        let entry_guard = reading.optional_plain("entry_guard", self.entry_guard.as_ref())?;
         Ok(State {
             code: reading.text("code", &self.code)?,
             label: reading.text("label", &self.label)?,
@@ -254,8 +250,8 @@ impl StateRow {
             operations: reading.json("operations", &self.operations)?,
             holdable: self.holdable,
             terminal: self.terminal,
-            entry_guard: self.entry_guard.as_deref().map(Expression::of_stored),
-            position: self.position,
+            entry_guard: entry_guard.map(Expression::of_stored),
+            position: reading.number("position", self.position)?,
             on_enter: reading.json("on_enter", &self.on_enter)?,
             on_leave: reading.json("on_leave", &self.on_leave)?,
         })
@@ -263,29 +259,22 @@ impl StateRow {
 }
 
 /// A status without its mark of use, which edits neither see nor change.
-#[derive(
-    Debug,
-    Clone,
-    PartialEq,
-    diesel::Queryable,
-    diesel::Selectable,
-    diesel::Insertable,
-    diesel::AsChangeset,
-)]
+#[derive(diesel::Queryable, diesel::Selectable, diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = statuses, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StatusRow {
-    pub(crate) workflow: String,
-    pub(crate) code: String,
-    pub(crate) label: String,
-    pub(crate) store_view_labels: String,
-    pub(crate) description: String,
-    pub(crate) color: Option<String>,
-    pub(crate) position: i32,
+    pub(crate) workflow: StoredText,
+    pub(crate) code: StoredText,
+    pub(crate) label: StoredText,
+    pub(crate) store_view_labels: StoredText,
+    pub(crate) description: StoredText,
+    pub(crate) color: Option<StoredText>,
+    pub(crate) position: StoredNumber,
     pub(crate) retired: bool,
     pub(crate) version: i64,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
-    pub(crate) on_enter: String,
+    pub(crate) on_enter: StoredText,
 }
 
 impl StatusRow {
@@ -295,27 +284,25 @@ impl StatusRow {
         stamp: &Stamp,
     ) -> Result<Self, Error> {
         Ok(Self {
-            workflow: workflow.to_string(),
-            code: status.code.to_string(),
-            label: status.label.to_string(),
-            store_view_labels: json(&status.store_view_labels)?,
-            description: status.description.to_string(),
-            color: status.color.as_ref().map(ToString::to_string),
-            position: status.position,
+            workflow: text(workflow),
+            code: text(&status.code),
+            label: text(&status.label),
+            store_view_labels: json(&status.store_view_labels)?.into(),
+            description: text(&status.description),
+            color: status.color.as_ref().map(text),
+            position: status.position.into(),
             retired: status.retired,
             version: stamp.version,
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
-            on_enter: json(&status.on_enter)?,
+            on_enter: json(&status.on_enter)?.into(),
         })
     }
 
-    /// Its code, where that can be read.
     pub(crate) fn readable_code(&self) -> Option<StatusCode> {
-        self.code.parse().ok()
+        self.code.lossy().parse().ok()
     }
 
-    /// What a finding about it is about.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.readable_code();
         code.map_or(Subject::Workflow, Subject::Status)
@@ -327,10 +314,7 @@ impl StatusRow {
 
     pub(crate) fn status(&self) -> Result<Status, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading {
-            table: "statuses",
-            row: &row,
-        };
+        let reading = Reading::of("statuses", &row);
         let labels: BTreeMap<StoreView, Label> =
             reading.json("store_view_labels", &self.store_view_labels)?;
         Ok(Status {
@@ -338,8 +322,8 @@ impl StatusRow {
             label: reading.text("label", &self.label)?,
             store_view_labels: labels,
             description: reading.text("description", &self.description)?,
-            color: reading.optional("color", self.color.as_deref())?,
-            position: self.position,
+            color: reading.optional("color", self.color.as_ref())?,
+            position: reading.number("position", self.position)?,
             retired: self.retired,
             on_enter: reading.json("on_enter", &self.on_enter)?,
         })
@@ -349,9 +333,9 @@ impl StatusRow {
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable)]
 #[diesel(table_name = assignments)]
 pub(crate) struct AssignmentRow {
-    pub(crate) workflow: String,
-    pub(crate) state: String,
-    pub(crate) status: String,
+    pub(crate) workflow: StoredText,
+    pub(crate) state: StoredText,
+    pub(crate) status: StoredText,
     pub(crate) is_default: bool,
     pub(crate) visible_on_storefront: bool,
 }
@@ -359,17 +343,16 @@ pub(crate) struct AssignmentRow {
 impl AssignmentRow {
     pub(crate) fn new(workflow: &WorkflowCode, assignment: &Assignment) -> Self {
         Self {
-            workflow: workflow.to_string(),
-            state: assignment.state.to_string(),
-            status: assignment.status.to_string(),
+            workflow: text(workflow),
+            state: text(&assignment.state),
+            status: text(&assignment.status),
             is_default: assignment.is_default,
             visible_on_storefront: assignment.visible_on_storefront,
         }
     }
 
-    /// What a finding about it is about.
     pub(crate) fn subject(&self) -> Subject {
-        match (self.state.parse(), self.status.parse()) {
+        match (self.state.lossy().parse(), self.status.lossy().parse()) {
             (Ok(state), Ok(status)) => Subject::Assignment(state, status),
             (Ok(_) | Err(_), Ok(_) | Err(_)) => Subject::Workflow,
         }
@@ -377,10 +360,7 @@ impl AssignmentRow {
 
     pub(crate) fn assignment(&self) -> Result<Assignment, Error> {
         let row = format!("{}/{}/{}", self.workflow, self.state, self.status);
-        let reading = Reading {
-            table: "assignments",
-            row: &row,
-        };
+        let reading = Reading::of("assignments", &row);
         Ok(Assignment {
             state: reading.text("state", &self.state)?,
             status: reading.text("status", &self.status)?,
@@ -393,29 +373,29 @@ impl AssignmentRow {
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = transitions, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct TransitionRow {
-    pub(crate) workflow: String,
-    pub(crate) code: String,
-    pub(crate) label: String,
-    pub(crate) description: String,
-    pub(crate) from_statuses: String,
-    pub(crate) from_states: String,
-    pub(crate) to_state: String,
-    pub(crate) to_status: Option<String>,
-    pub(crate) guard: Option<String>,
-    pub(crate) trigger_kind: String,
-    pub(crate) trigger_operations: String,
-    pub(crate) operation: Option<String>,
-    pub(crate) roles: String,
-    pub(crate) position: i32,
+    pub(crate) workflow: StoredText,
+    pub(crate) code: StoredText,
+    pub(crate) label: StoredText,
+    pub(crate) description: StoredText,
+    pub(crate) from_statuses: StoredText,
+    pub(crate) from_states: StoredText,
+    pub(crate) to_state: StoredText,
+    pub(crate) to_status: Option<StoredText>,
+    pub(crate) guard: Option<StoredText>,
+    pub(crate) trigger_kind: StoredText,
+    pub(crate) trigger_operations: StoredText,
+    pub(crate) operation: Option<StoredText>,
+    pub(crate) roles: StoredText,
+    pub(crate) position: StoredNumber,
     pub(crate) version: i64,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
-    pub(crate) trigger_after: Option<String>,
-    pub(crate) actions: String,
+    pub(crate) trigger_after: Option<StoredText>,
+    pub(crate) actions: StoredText,
     pub(crate) reverse: bool,
     pub(crate) visible_to_customer: bool,
     pub(crate) notify_customer: bool,
-    pub(crate) trigger_at: Option<String>,
+    pub(crate) trigger_at: Option<StoredText>,
 }
 
 impl TransitionRow {
@@ -428,42 +408,40 @@ impl TransitionRow {
             Trigger::Manual => ("manual", None, None),
             Trigger::OnOperations(_) => ("on_operations", None, None),
             Trigger::Automatic => ("automatic", None, None),
-            Trigger::After(period) => ("after", Some(period.to_string()), None),
-            Trigger::At(expression) => ("at", None, Some(expression.to_string())),
+            Trigger::After(period) => ("after", Some(text(period)), None),
+            Trigger::At(expression) => ("at", None, Some(text(expression))),
         };
         Ok(Self {
-            workflow: workflow.to_string(),
-            code: transition.code.to_string(),
-            label: transition.label.to_string(),
-            description: transition.description.to_string(),
-            from_statuses: json(&transition.from_statuses)?,
-            from_states: json(&transition.from_states)?,
-            to_state: transition.to_state.to_string(),
-            to_status: transition.to_status.as_ref().map(ToString::to_string),
-            guard: transition.guard.as_ref().map(ToString::to_string),
-            trigger_kind: kind.to_owned(),
-            trigger_operations: json(&transition.trigger.operations())?,
-            operation: transition.operation.as_ref().map(ToString::to_string),
-            roles: json(&transition.roles)?,
-            position: transition.position,
+            workflow: text(workflow),
+            code: text(&transition.code),
+            label: text(&transition.label),
+            description: text(&transition.description),
+            from_statuses: json(&transition.from_statuses)?.into(),
+            from_states: json(&transition.from_states)?.into(),
+            to_state: text(&transition.to_state),
+            to_status: transition.to_status.as_ref().map(text),
+            guard: transition.guard.as_ref().map(text),
+            trigger_kind: kind.to_owned().into(),
+            trigger_operations: json(&transition.trigger.operations())?.into(),
+            operation: transition.operation.as_ref().map(text),
+            roles: json(&transition.roles)?.into(),
+            position: transition.position.into(),
             version: stamp.version,
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
             trigger_after: after,
             trigger_at: at,
-            actions: json(&transition.actions)?,
+            actions: json(&transition.actions)?.into(),
             reverse: transition.reverse,
             visible_to_customer: transition.visible_to_customer,
             notify_customer: transition.notify_customer,
         })
     }
 
-    /// Its code, where that can be read.
     pub(crate) fn readable_code(&self) -> Option<TransitionCode> {
-        self.code.parse().ok()
+        self.code.lossy().parse().ok()
     }
 
-    /// What a finding about it is about.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.readable_code();
         code.map_or(Subject::Workflow, Subject::Transition)
@@ -475,24 +453,21 @@ impl TransitionRow {
 
     pub(crate) fn transition(&self) -> Result<Transition, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading {
-            table: "transitions",
-            row: &row,
-        };
-        let trigger = match self.trigger_kind.as_str() {
+        let reading = Reading::of("transitions", &row);
+        let guard = reading.optional_plain("guard", self.guard.as_ref())?;
+        let trigger_at = reading.optional_plain("trigger_at", self.trigger_at.as_ref())?;
+        let trigger = match reading.plain("trigger_kind", &self.trigger_kind)? {
             "manual" => Trigger::Manual,
             "on_operations" => {
                 Trigger::OnOperations(reading.json("trigger_operations", &self.trigger_operations)?)
             }
             "automatic" => Trigger::Automatic,
             "after" => {
-                let period = self.trigger_after.as_deref().unwrap_or_default();
-                Trigger::After(reading.text("trigger_after", period)?)
+                let after = reading.optional("trigger_after", self.trigger_after.as_ref())?;
+                let missing = || reading.corrupt("trigger_after", "there is none");
+                Trigger::After(after.ok_or_else(missing)?)
             }
-            "at" => {
-                let expression = self.trigger_at.as_deref().unwrap_or_default();
-                Trigger::At(Expression::of_stored(expression))
-            }
+            "at" => Trigger::At(Expression::of_stored(trigger_at.unwrap_or_default())),
             other => return Err(reading.corrupt("trigger_kind", format!("unknown kind {other}"))),
         };
         Ok(Transition {
@@ -502,16 +477,16 @@ impl TransitionRow {
             from_statuses: reading.json("from_statuses", &self.from_statuses)?,
             from_states: reading.json("from_states", &self.from_states)?,
             to_state: reading.text("to_state", &self.to_state)?,
-            to_status: reading.optional("to_status", self.to_status.as_deref())?,
-            guard: self.guard.as_deref().map(Expression::of_stored),
+            to_status: reading.optional("to_status", self.to_status.as_ref())?,
+            guard: guard.map(Expression::of_stored),
             trigger,
-            operation: reading.optional("operation", self.operation.as_deref())?,
+            operation: reading.optional("operation", self.operation.as_ref())?,
             reverse: self.reverse,
             visible_to_customer: self.visible_to_customer,
             notify_customer: self.notify_customer,
             roles: reading.json("roles", &self.roles)?,
             actions: reading.json("actions", &self.actions)?,
-            position: self.position,
+            position: reading.number("position", self.position)?,
         })
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::{DataFile, files::Changed};
+use super::{data_file::DataFile, files::Changed};
 use crate::{
     Error,
     messages::{self, DISK_ERROR},
     sqlite,
 };
 
-/// How often the log is read again where it changes while it is read.
+/// Maximum of times that the log is read where it changes while it is read.
 const ATTEMPTS: usize = 5;
 
 impl DataFile {
@@ -39,14 +39,14 @@ impl DataFile {
                 Ok(())
             }
             Ok(Some(found)) if messages::is_unread(&found) => {
-                tracing::debug!(found, "a page of the database file could not be examined");
+                tracing::debug!(found, "page of the database file not examined");
                 Ok(())
             }
             Ok(Some(found)) => Err(found),
             Err(Error::Damaged { found }) if found != DISK_ERROR => Err(found),
             Err(error) => {
                 // It is examined again: the change still stands.
-                tracing::debug!(%error, "the database file could not be examined");
+                tracing::debug!(%error, "database file not examined");
                 Ok(())
             }
         }

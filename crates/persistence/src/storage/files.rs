@@ -3,25 +3,21 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{index::Index, log::Log};
+use super::{
+    index::Index,
+    log::Log,
+    stamp::{REST, Stamp, same},
+};
 
 /// Up to this size the main file is examined while what was written waits to be acknowledged,
 /// for some 100 ms; a larger one by the watcher, meanwhile.
 const EXAMINED_AT_ONCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// After an examination that found nothing, the next one waits this many times as long as it
-/// took: another process that serves the same file changes it all the time.
-pub(super) const REST: u32 = 10;
-
-/// Changes of an entry that are closer to each other may have the same time.
-const TICK: Duration = Duration::from_millis(15);
-
-/// Where the files are, and what they were when they were last looked at.
+/// The places of the files, and their state when they were last looked at.
 pub(super) struct Files {
     path: PathBuf,
     main: Stamp,
@@ -34,7 +30,6 @@ pub(super) struct Files {
     rests_until: Option<Instant>,
 }
 
-/// What looking at the files says.
 pub(super) enum Look {
     /// Nothing has changed but what this process changed.
     Same,
@@ -42,96 +37,13 @@ pub(super) enum Look {
     Changed(Changed),
 }
 
-/// What changed without this process.
+/// The file that changed without this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changed {
     /// The main file was written.
     Main,
     /// The log is shorter, or not what it was.
     Log,
-}
-
-/// A file, whatever its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id {
-    device: u64,
-    inode: u64,
-}
-
-impl Id {
-    pub(super) fn of(file: &fs::Metadata) -> Self {
-        Self {
-            device: file.dev(),
-            inode: file.ino(),
-        }
-    }
-}
-
-/// A file at some time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    id: Id,
-    bytes: u64,
-    /// The blocks that it takes: fewer after it was cut, even where it has grown again since, or
-    /// after the file system has taken back what it had kept for it.
-    blocks: u64,
-    /// When the system last changed its content or its entry, in seconds and nanoseconds.
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(file: &fs::Metadata) -> Self {
-        Self {
-            id: Id::of(file),
-            bytes: file.len(),
-            blocks: file.blocks(),
-            changed: (file.ctime(), file.ctime_nsec()),
-        }
-    }
-
-    fn is_shorter_than(&self, before: &Self) -> bool {
-        self.bytes < before.bytes
-    }
-
-    /// Whether it may have been cut. File systems also take back blocks that they had kept for a
-    /// file to grow into.
-    fn may_have_shrunk_since(&self, before: &Self) -> bool {
-        self.is_shorter_than(before) || self.blocks < before.blocks
-    }
-}
-
-/// The entry of a file that is read from time to time, by which is known whether it was written
-/// since.
-pub(super) struct Entry {
-    stamp: Stamp,
-    /// When it was first seen as it is.
-    seen: Instant,
-    /// Whether the file was read since it was last changed.
-    is_settled: bool,
-}
-
-impl Entry {
-    pub(super) fn new(stamp: Stamp) -> Self {
-        Self {
-            stamp,
-            seen: Instant::now(),
-            is_settled: false,
-        }
-    }
-
-    /// Whether the file may be another than it was when it was read.
-    pub(super) fn may_differ(&mut self, now: Stamp) -> bool {
-        if now != self.stamp {
-            *self = Self::new(now);
-        }
-        !self.is_settled
-    }
-
-    /// Notes that the file was read from an instant on, after it was looked at. What is written in
-    /// the same tick after that does not change the entry.
-    pub(super) fn was_read(&mut self, began: Instant) {
-        self.is_settled = began.saturating_duration_since(self.seen) > TICK;
-    }
 }
 
 impl Files {
@@ -179,7 +91,7 @@ impl Files {
         Ok(Look::Same)
     }
 
-    /// Looks whether the index of the log tells of what is in the log, which takes microseconds
+    /// Looks whether the index of the log fits what is in the log, which takes microseconds
     /// where nothing may have written to it but SQLite.
     ///
     /// # Errors
@@ -199,7 +111,6 @@ impl Files {
         self.index.examine(&self.log.content())
     }
 
-    /// How many frames of the log were moved into the main file.
     pub(super) fn moved(&self) -> u64 {
         self.index.moved()
     }
@@ -254,25 +165,6 @@ pub(super) struct Examined {
     began: Instant,
 }
 
-/// Reads the entry of a file that must be the one that it was.
-pub(super) fn same(path: &Path, id: Id, which: &str) -> Result<fs::Metadata, String> {
-    let found = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            format!("{which} is not there any more: it was moved or removed")
-        }
-        _ => format!("{which} cannot be looked at: {error}"),
-    })?;
-    if Id::of(&found) != id {
-        return Err(format!("another file is where {which} was"));
-    }
-    // A file that is mounted by itself is found here after it was removed or replaced outside.
-    // Other counts are no damage: a backup may hold a link.
-    if found.nlink() == 0 {
-        return Err(format!("{which} was removed: no folder holds it any more"));
-    }
-    Ok(found)
-}
-
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -281,9 +173,10 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::{fs::File, os::unix::fs::MetadataExt};
 
     use super::*;
+    use crate::storage::stamp::FileId;
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -291,7 +184,7 @@ mod tests {
         use std::os::fd::AsRawFd;
 
         let file = tempfile::NamedTempFile::new().unwrap();
-        let id = Id::of(&file.as_file().metadata().unwrap());
+        let id = FileId::of(&file.as_file().metadata().unwrap());
         // It leads to the file itself, as a mount does.
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_file().as_raw_fd()));
         same(&path, id, "the file").unwrap();

@@ -18,17 +18,17 @@ use std::{
 };
 
 use super::{
-    files::{Entry, Id, Stamp, same},
     log::{self, Content},
+    stamp::{FileEntry, FileId, Stamp, same},
 };
 
 /// One of the two copies of the header.
 const HEADER_BYTES: usize = 48;
-/// What is before the checksum of a header.
+/// Bytes before the checksum of a header.
 const SUMMED_BYTES: usize = 40;
 /// Both headers, and what readers and checkpoints tell each other.
 const HEAD_BYTES: usize = 136;
-/// Where it says how many frames were moved into the main file.
+/// Offset of the number of frames that were moved into the main file.
 const MOVED_AT: usize = 96;
 const VERSION: u32 = 3_007_000;
 
@@ -47,28 +47,27 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 const DIFFERS: &str = "its -shm is not what SQLite wrote there";
 
-/// The index, and what is known of it.
 pub(super) struct Index {
     path: PathBuf,
-    id: Id,
+    id: FileId,
     /// Always there until this is dropped.
     file: Option<File>,
-    /// When all of it was last read.
-    entry: Entry,
-    known: Option<Header>,
+    /// The entry when all of it was last read.
+    entry: FileEntry,
+    known: Option<IndexHeader>,
     frames: Frames,
 }
 
-/// What the index says of the log.
+/// The header of the index: what it says of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Header {
+struct IndexHeader {
     /// Grows with each commit, also where the log begins anew.
     changes: u32,
     /// Up to the last commit.
     frames: u32,
-    /// How many of them were moved into the main file. It stands behind the header.
+    /// Those of them that were moved into the main file. It stands behind the header.
     moved: u32,
-    /// How large the database is after it.
+    /// The pages of the database after it.
     pages: u32,
     /// That of the last frame.
     checksum: [u32; 2],
@@ -89,9 +88,9 @@ impl Index {
         // Nothing between this and the end may fail: the file must not be closed, see `drop`.
         let file = File::open(&path)?;
         Ok(Self {
-            id: Id::of(&entry),
+            id: FileId::of(&entry),
             file: Some(file),
-            entry: Entry::new(Stamp::of(&entry)),
+            entry: FileEntry::new(Stamp::of(&entry)),
             known: None,
             frames: Frames::default(),
             path,
@@ -106,7 +105,7 @@ impl Index {
         same(&self.path, self.id, "its -shm")
     }
 
-    /// Looks whether it goes on from what it was and tells of the last commit in the log, and
+    /// Looks whether it goes on from what it was and has the last commit in the log, and
     /// reads all of it where something may have written to the file.
     ///
     /// # Errors
@@ -130,7 +129,7 @@ impl Index {
         self.patiently(|index| index.read_all(log))
     }
 
-    /// How many frames of the log were moved into the main file, when that was last read.
+    /// The frames of the log that were moved into the main file, when that was last read.
     pub(super) fn moved(&self) -> u64 {
         self.known.map_or(0, |known| u64::from(known.moved))
     }
@@ -145,9 +144,9 @@ impl Index {
         read(self)
     }
 
-    fn read_header(&mut self, log: &Content) -> Result<Header, String> {
+    fn read_header(&mut self, log: &Content) -> Result<IndexHeader, String> {
         let head: [u8; HEAD_BYTES] = self.read(0)?;
-        let header = Header::parse(&head).ok_or(DIFFERS)?;
+        let header = IndexHeader::parse(&head).ok_or(DIFFERS)?;
         if self.known.is_some_and(|known| header.is_before(&known)) {
             return Err("its -shm is older than it was, or was made anew".to_owned());
         }
@@ -219,7 +218,7 @@ impl Drop for Index {
     }
 }
 
-impl Header {
+impl IndexHeader {
     /// Reads both copies; none where they are not what SQLite writes.
     fn parse(head: &[u8; HEAD_BYTES]) -> Option<Self> {
         let (first, rest) = head.split_first_chunk::<HEADER_BYTES>()?;
@@ -264,7 +263,7 @@ impl Header {
 impl Frames {
     /// Reads what was added to the log. What was committed stays as it is until the log begins
     /// anew.
-    fn follow(&mut self, header: &Header, log: &Content) -> Result<(), String> {
+    fn follow(&mut self, header: &IndexHeader, log: &Content) -> Result<(), String> {
         let frames = u64::from(header.frames);
         if self.salt != header.salt || self.count() > frames {
             self.pages.clear();

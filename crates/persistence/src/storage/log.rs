@@ -11,28 +11,28 @@ use std::{
     time::Instant,
 };
 
-use super::files::{Entry, Id, REST, Stamp, same};
+use super::stamp::{FileEntry, FileId, REST, Stamp, same};
 
 const HEADER_BYTES: usize = 32;
-/// What is before the checksum of the header.
+/// Bytes before the checksum of the header.
 const SUMMED_BYTES: usize = 24;
 const FRAME_HEADER_BYTES: usize = 24;
-/// What is summed of it.
+/// Bytes of it that are summed.
 const FRAME_SUMMED_BYTES: usize = 8;
 /// The first bytes, but for the last bit, which says in which order the bytes of numbers are summed.
 const MAGIC: u32 = 0x377f_0682;
 const PAGE_BYTES_MIN: u32 = 512;
 const PAGE_BYTES_MAX: u32 = 65_536;
-/// How many frames are read at once.
+/// Frames that are read at once.
 const FRAMES_READ: u64 = 64;
 
 pub(super) struct Log {
     path: PathBuf,
-    id: Id,
+    id: FileId,
     content: Content,
     bytes: u64,
-    /// When all of it was last read, and found whole.
-    entry: Entry,
+    /// The entry when all of it was last read, and found whole.
+    entry: FileEntry,
     rests_until: Option<Instant>,
 }
 
@@ -42,9 +42,8 @@ pub(super) struct Content {
     file: Arc<File>,
 }
 
-/// The beginning of the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct LogHeader {
     page_bytes: u32,
     /// Whether numbers are summed with their highest byte first.
     is_big_endian: bool,
@@ -52,9 +51,7 @@ pub(super) struct Header {
     pub(super) salt: [u8; 8],
 }
 
-/// The beginning of a frame.
 pub(super) struct Frame {
-    /// Which page it holds.
     pub(super) page: u32,
     /// In the last frame of a commit, how many pages the database has after it; otherwise zero.
     pub(super) pages: u32,
@@ -69,9 +66,9 @@ impl Log {
         let file = File::open(&path)?;
         let entry = file.metadata()?;
         Ok(Self {
-            id: Id::of(&entry),
+            id: FileId::of(&entry),
             bytes: entry.len(),
-            entry: Entry::new(Stamp::of(&entry)),
+            entry: FileEntry::new(Stamp::of(&entry)),
             rests_until: None,
             path,
             content: Content {
@@ -99,7 +96,7 @@ impl Log {
         Ok(sound)
     }
 
-    /// What is in the log, to be read without this.
+    /// The content of the log, to be read without this.
     pub(super) fn content(&self) -> Content {
         self.content.clone()
     }
@@ -122,9 +119,10 @@ impl Log {
 
     /// Whether what was the end of the log is still there: what is written later does not fill
     /// what was cut off before.
-    fn goes_on(&self, header: Header) -> bool {
+    fn goes_on(&self, header: LogHeader) -> bool {
         let frames = self.bytes.saturating_sub(at(header, 0)) / header.frame_bytes();
-        frames == 0 || self.content.salt_of(header, frames - 1) == Some(header.salt)
+        let is_ours = |frame: Frame| frame.salt == header.salt;
+        frames == 0 || self.content.frame(header, frames - 1).is_some_and(is_ours)
     }
 }
 
@@ -161,8 +159,8 @@ impl Content {
         Ok(())
     }
 
-    /// What is wrong with a frame that is not there as it was written.
-    fn lacks(&self, header: Header, frame: u64) -> String {
+    /// The problem of a frame that is not there as it was written.
+    fn lacks(&self, header: LogHeader, frame: u64) -> String {
         let bytes = self.file.metadata().map_or(0, |entry| entry.len());
         if bytes < at(header, frame + 1) {
             format!("its -wal ends before frame {frame}, or in it")
@@ -171,7 +169,7 @@ impl Content {
         }
     }
 
-    /// What is in every frame that was written since the log last began anew; none where its
+    /// The salt of every frame that was written since the log last began anew; none where its
     /// beginning is not that of a log.
     pub(super) fn salt(&self) -> Option<[u8; 8]> {
         Some(self.header()?.salt)
@@ -205,11 +203,11 @@ impl Content {
     /// Reads frames as far as they are there as a whole.
     fn frames<'b>(
         &self,
-        header: Header,
+        header: LogHeader,
         frames: &Range<u64>,
         buffer: &'b mut Vec<u8>,
     ) -> impl Iterator<Item = &'b [u8]> + use<'b> {
-        let size = header.frame_size();
+        let size = usize::try_from(header.frame_bytes()).unwrap_or_default();
         let wanted = frames.end.saturating_sub(frames.start);
         buffer.resize(size.saturating_mul(usize::try_from(wanted).unwrap_or(0)), 0);
         let mut read = 0;
@@ -227,26 +225,22 @@ impl Content {
     }
 
     /// The beginning; none where it is not that of a log.
-    pub(super) fn header(&self) -> Option<Header> {
-        Header::parse(&self.read(0)?)
+    pub(super) fn header(&self) -> Option<LogHeader> {
+        LogHeader::parse(&self.read(0)?)
     }
 
     /// The beginning, and its checksum; none where it is not what SQLite wrote.
-    fn beginning(&self) -> Option<(Header, [u32; 2])> {
+    fn beginning(&self) -> Option<(LogHeader, [u32; 2])> {
         let bytes: [u8; HEADER_BYTES] = self.read(0)?;
         let (summed, sum) = bytes.split_first_chunk::<SUMMED_BYTES>()?;
-        let header = Header::parse(summed)?;
+        let header = LogHeader::parse(summed)?;
         let sum = [number(sum, 0), number(sum, 1)];
         (header.sum([0, 0], summed) == sum).then_some((header, sum))
     }
 
     /// The beginning of a frame, counted from zero.
-    pub(super) fn frame(&self, header: Header, frame: u64) -> Option<Frame> {
+    pub(super) fn frame(&self, header: LogHeader, frame: u64) -> Option<Frame> {
         Frame::parse(&self.read(at(header, frame))?)
-    }
-
-    fn salt_of(&self, header: Header, frame: u64) -> Option<[u8; 8]> {
-        Some(self.frame(header, frame)?.salt)
     }
 
     fn read<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
@@ -256,7 +250,7 @@ impl Content {
     }
 }
 
-impl Header {
+impl LogHeader {
     fn parse(bytes: &[u8; SUMMED_BYTES]) -> Option<Self> {
         let (magic, page_bytes) = (number(bytes, 0), number(bytes, 2));
         let is_log = magic & !1 == MAGIC;
@@ -270,11 +264,6 @@ impl Header {
 
     fn frame_bytes(self) -> u64 {
         offset(FRAME_HEADER_BYTES) + u64::from(self.page_bytes)
-    }
-
-    /// The same, as a size in memory.
-    fn frame_size(self) -> usize {
-        usize::try_from(self.frame_bytes()).unwrap_or_default()
     }
 
     /// Reads a frame; none where it is not one that goes on from a checksum.
@@ -329,8 +318,7 @@ fn number(bytes: &[u8], place: usize) -> u32 {
         .map_or(0, |number| u32::from_be_bytes(*number))
 }
 
-/// Where a frame begins.
-fn at(header: Header, frame: u64) -> u64 {
+fn at(header: LogHeader, frame: u64) -> u64 {
     offset(HEADER_BYTES) + frame * header.frame_bytes()
 }
 

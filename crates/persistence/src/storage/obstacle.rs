@@ -1,4 +1,4 @@
-//! What keeps a file from being written, as the system says it: SQLite says the same words
+//! Obstacles that keep a file from being written, as the system says it: SQLite says the same words
 //! for a disk without room, a disk that only reads, and a disk that breaks.
 
 use std::{
@@ -15,10 +15,9 @@ use rustix::{
 
 use super::files::with_suffix;
 
-/// What is written to see whether there is room; SQLite's index of its log grows by half of it.
+/// Bytes that are written to see whether there is room; SQLite's index of its log grows by half of it.
 const TRIAL_BYTES: usize = 64 * 1024;
 
-/// What keeps the file from being written.
 pub(super) enum Obstacle {
     Full(io::Error),
     ReadOnly(io::Error),

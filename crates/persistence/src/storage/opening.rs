@@ -162,7 +162,6 @@ fn beside_may_be_written(path: &Path) -> io::Result<()> {
     obstacle::may_be_written(folder(&file))
 }
 
-/// How large the log is that lies beside the file.
 fn log_of(path: &Path) -> u64 {
     let log = fs::metadata(with_suffix(&behind_links(path), "-wal"));
     log.map_or(0, |entry| entry.len())
@@ -213,7 +212,7 @@ mod tests {
             refused.to_string(),
             "cannot open /data/w.db: another process has locked it"
         );
-        assert!(refused.is_passing() && !refused.is_of_settings());
+        assert!(refused.is_transient() && !refused.is_of_settings());
         let other = explain(path, Error::unavailable("out of memory"));
         assert!(matches!(other, Error::Unavailable { .. }), "{other:?}");
     }

@@ -6,27 +6,27 @@ use std::{
         Arc,
         mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     },
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
 
-use super::{DataFile, StorageState, lock, obstacle};
+use super::{
+    data_file::{DataFile, StorageState, lock},
+    obstacle,
+};
 use crate::{
     Error,
-    running::{self, Ending},
+    running::{self, ThreadEnd},
     sqlite,
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The thread; it ends when this is dropped.
 pub(crate) struct Watcher {
-    /// Its end tells the thread.
+    /// Its end ends the thread.
     _alive: SyncSender<()>,
-    _thread: JoinHandle<()>,
-    ending: Ending,
+    ending: ThreadEnd,
 }
 
 impl Watcher {
@@ -38,26 +38,19 @@ impl Watcher {
         let (alive, over) = sync_channel::<()>(0);
         // The store, not this thread, keeps the file open.
         let file = Arc::downgrade(file);
-        let (running, ending) = running::pair();
-        let thread = thread::Builder::new()
-            .name("storage".to_owned())
-            .spawn(move || {
-                let _running = running;
-                while over.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout)
-                    && let Some(file) = file.upgrade()
-                {
-                    file.look_closely();
-                }
-            })
-            .map_err(Error::unavailable)?;
+        let ending = running::start("storage", move || {
+            while over.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout)
+                && let Some(file) = file.upgrade()
+            {
+                file.look_closely();
+            }
+        })?;
         Ok(Self {
             _alive: alive,
-            _thread: thread,
             ending,
         })
     }
 
-    /// Waits for the end of the thread.
     pub(crate) fn ended(&self) -> BoxFuture<'static, ()> {
         self.ending.wait()
     }
@@ -99,7 +92,7 @@ impl DataFile {
             Some(Ok(())) => self.note(StorageState::Sound),
             Some(Err(error)) => {
                 let error = self.explain(Error::from(error));
-                tracing::debug!(%error, "the database file still takes no writes");
+                tracing::debug!(%error, "database file still takes no writes");
             }
             None => {}
         }

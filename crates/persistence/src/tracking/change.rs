@@ -15,24 +15,24 @@ use super::{
 };
 use crate::{
     ChangeError, CommitError, Error, Refusal, Store,
-    commit::retry::report,
-    once::{Answered, Call, Transact},
+    logging::report,
+    once::{Answered, Call, CarriedOut, Transact},
     requests::Scope,
     rows::Reading,
     schema::{orders, workflows},
     tx::{Tx, on_conn},
 };
 
-/// What a call came to; a refusal is an answer too.
-type Judged<A> = Result<TrackingAnswer<A>, TrackingError>;
+/// The outcome of a call; a refusal is an answer too.
+type TrackingResult<A> = Result<TrackingAnswer<A>, TrackingError>;
 
 /// An order with its partition.
-type Place<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
+type OrderPlace<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
 
 impl Store {
     /// Creates a token of an order.
     ///
-    /// A rehearsal answers with a token that does not exist, unless the same call made one before.
+    /// A dry run answers with a token that does not exist, unless the same call made one before.
     ///
     /// # Errors
     /// Returns [`TrackingError`] when there is no such order, when the token would have ended
@@ -41,7 +41,7 @@ impl Store {
         &self,
         new: &NewTrackingToken,
         call: &TrackingCall,
-    ) -> Judged<TrackingToken> {
+    ) -> TrackingResult<TrackingToken> {
         let partition = self.partition_of(&new.workflow, &new.order_id);
         let scope = Scope::order(partition, &new.workflow, &new.order_id);
         // The id is chosen once for all attempts, so the row of an earlier one is known.
@@ -72,7 +72,7 @@ impl Store {
         &self,
         which: &Revocation,
         call: &TrackingCall,
-    ) -> Judged<i32> {
+    ) -> TrackingResult<i32> {
         let (workflow, order_id, only) = match which {
             Revocation::Order(workflow, order_id) => (workflow.clone(), order_id.clone(), None),
             Revocation::Token(id) => {
@@ -131,7 +131,6 @@ impl TrackingCall {
     }
 }
 
-/// Creates a token.
 struct Create<'c> {
     new: &'c NewTrackingToken,
     actor: &'c Actor,
@@ -144,11 +143,7 @@ impl Transact for Create<'_> {
     // The token of an earlier attempt is found by its id.
     const IS_REPEATABLE: bool = true;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<TrackingToken, TrackingError>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let Self { new, actor, id } = *self;
         if let Some(token) = tokens::find_locked(tx, id).await? {
             return Ok(Ok(token));
@@ -175,7 +170,7 @@ impl Transact for Create<'_> {
 /// Revokes one token of an order, or all. Without a request id it is not known after a commit that
 /// was not answered which attempt revoked what.
 struct Revoke<'c> {
-    place: Place<'c>,
+    place: OrderPlace<'c>,
     only: Option<TrackingTokenId>,
     actor: &'c Actor,
 }
@@ -184,11 +179,7 @@ impl Transact for Revoke<'_> {
     type Done = i32;
     type Refusal = TrackingError;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<i32, TrackingError>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let Self { place, only, actor } = *self;
         if let Some(refusal) = missing(tx, place).await? {
             return Ok(Err(refusal));
@@ -218,17 +209,13 @@ fn failed(error: &Error) -> TrackingError {
 }
 
 fn corrupt(scope: &Scope, why: &'static str) -> Error {
-    let reading = Reading {
-        table: "requests",
-        row: &scope.name(),
-    };
-    reading.corrupt("answer", why)
+    Reading::of("requests", &scope.name()).corrupt("answer", why)
 }
 
-/// Why there can be no tokens: the order is not there, or not even its workflow.
+/// The reason why there can be no tokens: the order is not there, or not even its workflow.
 async fn missing(
     tx: &mut Tx,
-    (partition, workflow, order_id): Place<'_>,
+    (partition, workflow, order_id): OrderPlace<'_>,
 ) -> Result<Option<TrackingError>, Error> {
     let order = orders::table
         .filter(orders::workflow.eq(workflow.as_str()))

@@ -36,14 +36,10 @@ impl fmt::Debug for TrackingKey {
     }
 }
 
-/// Finds the key.
 pub(crate) async fn find(tx: &mut Tx) -> Result<Option<TrackingKey>, Error> {
     let secret = tracking_key::table.select(tracking_key::secret);
     let secret = on_conn!(tx, |c| secret.first::<Vec<u8>>(c).await).optional()?;
-    let reading = Reading {
-        table: "tracking_key",
-        row: &"1",
-    };
+    let reading = Reading::of("tracking_key", &"1");
     let read = |secret: Vec<u8>| {
         let secret = secret.try_into();
         secret.map_err(|_| reading.corrupt("secret", "not 32 bytes"))

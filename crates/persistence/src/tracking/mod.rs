@@ -4,106 +4,13 @@
 mod change;
 pub(crate) mod key;
 pub(crate) mod newest;
+mod token;
 mod tokens;
 mod view;
 
-use waymark_domain::{
-    actor::Actor,
-    partition::Partition,
-    value::{OrderId, Timestamp, WorkflowCode},
-};
-
 pub use key::TrackingKey;
+pub use token::{
+    NewTrackingToken, Revocation, TrackingAnswer, TrackingCall, TrackingError, TrackingToken,
+    TrackingTokenId,
+};
 pub use view::Tracked;
-
-use crate::{ChangeMode, CommitError, Refusal, Request};
-
-/// Names a token; its text is made from this and the key of the deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrackingTokenId {
-    /// The partition of its order.
-    pub partition: Partition,
-    /// 16 random bytes.
-    pub id: [u8; 16],
-}
-
-/// A token as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrackingToken {
-    /// Which one it is.
-    pub id: TrackingTokenId,
-    /// The workflow of its order.
-    pub workflow: WorkflowCode,
-    /// Its order.
-    pub order_id: OrderId,
-    /// When it was created.
-    pub create_time: Timestamp,
-    /// When it ends; none for never.
-    pub expire_time: Option<Timestamp>,
-    /// When it was revoked; none for not at all.
-    pub revoke_time: Option<Timestamp>,
-}
-
-/// A token that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTrackingToken {
-    /// The workflow of the order.
-    pub workflow: WorkflowCode,
-    /// The order.
-    pub order_id: OrderId,
-    /// When it shall end; none for never.
-    pub expire_time: Option<Timestamp>,
-}
-
-/// What shall be revoked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Revocation {
-    /// All tokens that an order has now.
-    Order(WorkflowCode, OrderId),
-    /// One token.
-    Token(TrackingTokenId),
-}
-
-/// A call that makes or revokes tokens, apart from what it does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrackingCall {
-    /// What makes the call recognisable when it comes again; none for not idempotent.
-    pub request: Option<Request>,
-    /// Who makes it.
-    pub actor: Actor,
-    /// Whether it is meant.
-    pub mode: ChangeMode,
-}
-
-/// What a call answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrackingAnswer<A> {
-    /// The answer.
-    pub answer: A,
-    /// Whether the same call was answered before, and nothing was done now.
-    pub replayed: bool,
-}
-
-/// Why a call was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TrackingError {
-    /// There is no such order, or the request id was used for another call.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// There is no such token.
-    #[error("there is no such token")]
-    TokenNotFound,
-    /// The token would end before it begins.
-    #[error("the token would have ended already")]
-    ExpireTimePassed,
-    /// The database failed.
-    #[error(transparent)]
-    Failed(#[from] CommitError),
-}
-
-impl TrackingToken {
-    /// Whether it can be used at an instant.
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoke_time.is_none() && self.expire_time.is_none_or(|end| now < end)
-    }
-}

@@ -1,9 +1,6 @@
 //! The newest token of an order that can be used now, for many orders at once.
 
-use diesel::{
-    query_builder::Query,
-    sql_types::{BigInt, Binary, Integer, Text},
-};
+use diesel::sql_types::{BigInt, Binary, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use waymark_domain::{
     partition::Partition,
@@ -18,7 +15,6 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// An order whose token is looked for.
 #[derive(Debug)]
 pub(crate) struct TokenKey<'k> {
     /// Its place among the orders.
@@ -30,14 +26,14 @@ pub(crate) struct TokenKey<'k> {
 }
 
 /// The place of an order, and its token.
-type TokenRow = (i64, Vec<u8>);
+type NewestRow = (i64, Vec<u8>);
 
 array_statement! {
     /// Finds the newest usable token of each order that has one.
     FindNewestOfEach {
         number: i64 => BigInt, partition: i32 => Integer, workflow: &'a str => Text, order_id: &'a str => Text,
         now: i64 => BigInt,
-    }
+    } -> (BigInt, Binary);
     "SELECT k.number, t.id FROM",
     ") AS k (number, partition, workflow, order_id, instant) CROSS JOIN LATERAL (SELECT n.id FROM tracking_tokens n \
      WHERE n.workflow = k.workflow AND n.order_id = k.order_id AND n.partition = k.partition \
@@ -45,23 +41,14 @@ array_statement! {
      ORDER BY n.create_time DESC, n.id DESC LIMIT 1) t"
 }
 
-impl Query for FindNewestOfEach<'_> {
-    type SqlType = (BigInt, Binary);
-}
-
 row_statement! {
-    /// Finds the newest usable token of one order.
-    FindNewest(TokenKey<'a>)
-    "SELECT " number: BigInt,
-    ", id FROM tracking_tokens WHERE workflow = " workflow: Text,
-    " AND order_id = " order_id: Text,
-    " AND partition = " partition: Integer,
-    " AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > " now: BigInt;
+    FindNewest(TokenKey<'a>) -> (BigInt, Binary);
+    "SELECT " [number: BigInt]
+    ", id FROM tracking_tokens WHERE workflow = " [workflow: Text]
+    " AND order_id = " [order_id: Text]
+    " AND partition = " [partition: Integer]
+    " AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > " [now: BigInt]
     ") ORDER BY create_time DESC, id DESC LIMIT 1"
-}
-
-impl Query for FindNewest<'_> {
-    type SqlType = (BigInt, Binary);
 }
 
 impl Store {
@@ -83,7 +70,7 @@ impl Store {
         Ok(found.await?.into_iter().next().flatten())
     }
 
-    /// By what the tokens of orders are found.
+    /// The keys by which the tokens of orders are found.
     pub(crate) fn token_keys<'k>(
         &self,
         orders: &'k [(WorkflowCode, OrderId)],
@@ -129,7 +116,7 @@ pub(crate) async fn newest_in_file(
 ) -> Result<Vec<Option<TrackingTokenId>>, Error> {
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
-        let found: Vec<TokenRow> = on_conn!(tx, |c| FindNewest(key).load(c).await)?;
+        let found: Vec<NewestRow> = on_conn!(tx, |c| FindNewest(key).load(c).await)?;
         rows.extend(found);
     }
     answers(keys, rows)
@@ -137,7 +124,7 @@ pub(crate) async fn newest_in_file(
 
 fn answers(
     keys: &[TokenKey<'_>],
-    rows: Vec<TokenRow>,
+    rows: Vec<NewestRow>,
 ) -> Result<Vec<Option<TrackingTokenId>>, Error> {
     let mut found = vec![None; keys.len()];
     for (number, id) in rows {

@@ -11,7 +11,7 @@ use waymark_domain::{
 use super::{TrackingToken, TrackingTokenId};
 use crate::{
     Error,
-    rows::{Reading, json},
+    rows::{Reading, StoredText, json},
     schema::tracking_tokens,
     tx::{Tx, on_conn},
 };
@@ -21,8 +21,8 @@ use crate::{
 struct TokenRow {
     partition: i32,
     id: Vec<u8>,
-    workflow: String,
-    order_id: String,
+    workflow: StoredText,
+    order_id: StoredText,
     create_time: i64,
     expire_time: Option<i64>,
     revoke_time: Option<i64>,
@@ -49,7 +49,6 @@ impl TokenRow {
     }
 }
 
-/// Finds a token by its key.
 pub(super) async fn find(
     tx: &mut Tx,
     token: TrackingTokenId,

@@ -7,7 +7,7 @@ use waymark_domain::{history::Logged, order::Order};
 use super::{TrackingTokenId, tokens};
 use crate::{Error, Published, Store, catalog, commit::lookup, history};
 
-/// What a token leads to, all at one instant.
+/// The order that a token leads to, all at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracked {
     /// The order.

@@ -9,15 +9,16 @@ use waymark_domain::{
     actor::Actor,
     delivery::DeliveryState,
     guard::CostBudget,
-    order::{self, Order},
+    judge,
+    order::Order,
     value::{OrderId, Timestamp, TransitionCode, WorkflowCode},
-    workflow::{ActionPath, Affected, Count, Finding, InTheWay, Usage},
+    workflow::{ActionPath, Affected, Blocker, Count, Finding, Usage},
 };
 
 use super::usage::of_standing;
 use crate::{
     DeliveryPage, DeliveryQuery, Error, OrderPage, OrderQuery, Published, Store, StoredDelivery,
-    commit::retry::Chain, compute::on_a_thread,
+    compute::on_a_thread, error::ErrorChain,
 };
 
 /// How many orders or deliveries of a kind are looked at: in each state that becomes terminal, of
@@ -89,7 +90,7 @@ impl Store {
             for place in places {
                 let read = self
                     .database()
-                    .read(async |tx| of_standing(tx, workflow, place, InTheWay::Goes).await);
+                    .read(async |tx| of_standing(tx, workflow, place, Blocker::Goes).await);
                 let usage = if count.count < limit {
                     timeout_at(deadline, read).await.ok().and_then(left_out)
                 } else {
@@ -251,7 +252,7 @@ fn waiting_for(workflow: &WorkflowCode, actions: Vec<ActionPath>) -> DeliveryQue
 /// What was read, or nothing where it could not be.
 fn left_out<T>(read: Result<T, Error>) -> Option<T> {
     read.inspect_err(|error| {
-        let error = Chain(error);
+        let error = ErrorChain(error);
         tracing::debug!(%error, "what a change of a workflow means for orders was not counted");
     })
     .ok()
@@ -275,7 +276,7 @@ async fn judge(
                 break;
             }
             let budget = CostBudget::of(GUARDS_MAX);
-            let taken = order::settles_by(&budget, &published.graph, order, &actor, now);
+            let taken = judge::settles_by(&budget, &published.graph, order, &actor, now);
             judged.is_complete &= !budget.is_exhausted();
             judged
                 .moves

@@ -1,92 +1,106 @@
-//! What a change of a workflow is before it is saved: computed on a snapshot, without any
-//! lock, on a thread that may take its time.
+//! A change of a workflow before it is saved: computed on a snapshot, without any lock, on a
+//! thread that may take its time.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use waymark_domain::{
-    value::{StatusCode, Timestamp},
+    actor::Actor,
+    judge::{Graph, GraphError},
+    value::{StatusCode, Timestamp, WorkflowCode},
     workflow::{
-        Affected, Difference, Finding, Graph, GraphError, Record, Refusal, Workflow, diff,
-        diff_shortened, lint, missing_parts,
+        Affected, Difference, Finding, Record, Refusal, Workflow, diff, diff_shortened, lint,
+        missing_parts,
     },
 };
 
-use super::{
-    change::{ChangeMode, Counting, Extent, Outcome, WorkflowChange},
-    ledger::Page,
-    save::Saving,
-    timers::Timers,
-    usage::Removed,
-};
-use crate::{Error, Published, catalog::Edition, rows::Reading};
+use super::{save::Saving, timers::Timers, usage::Removed, versions::Page};
+use crate::{ChangeMode, Error, Published, Request, catalog::Edition, rows::Reading};
 
-/// What the caller brings along. It goes to the thread that computes, and comes back for the
-/// next attempt.
-pub(super) struct Calls<F, G, H> {
-    pub(super) edit: F,
-    pub(super) answer: G,
-    pub(super) encode: H,
+/// A change of a workflow, apart from what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowChange {
+    /// The workflow; it need not exist.
+    pub workflow: WorkflowCode,
+    /// Idempotency key; none for a call that is not idempotent.
+    pub request: Option<Request>,
+    /// Who makes it.
+    pub actor: Actor,
+    /// Whether it is a dry run.
+    pub mode: ChangeMode,
+    /// The orders and deliveries that are counted.
+    pub counting: Counting,
+    /// How much of the workflow it makes anew.
+    pub extent: Extent,
 }
 
-/// What an edit is made on: the workflow as it was at an edition of the catalog.
-pub(super) struct Snapshot {
+/// How much of a workflow a change makes anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Parts of it: the others stay as they are, so all of them have to be readable.
+    Part,
+    /// All of it, or it goes, whatever can be read of what was there.
+    Whole,
+}
+
+/// Which of the orders and deliveries that are there are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// None.
+    Nothing,
+    /// Those that the change affects, for a bounded time and outside of all locks.
+    Affected,
+}
+
+/// What a change makes of a workflow.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The workflow after the change; none when it is deleted.
+    pub record: Option<Arc<Published>>,
+    /// What differs, in whole values; empty when nothing does, and then the version is kept.
+    pub changes: Vec<Difference>,
+    /// What it means for orders and deliveries that are there, where that is counted.
+    pub findings: Vec<Finding>,
+}
+
+/// A workflow as it was at an edition of the catalog, on which an edit is made.
+pub struct WorkflowSnapshot {
     pub(super) edition: Edition,
     /// The workflow before the change; none where there is none.
     pub(super) before: Option<Arc<Published>>,
-    /// The statuses that orders were in.
     pub(super) used: BTreeSet<StatusCode>,
-    pub(super) is_remembered: bool,
 }
 
-/// A change that was computed, before it is answered.
-pub(super) struct Drafted<A> {
-    edition: Edition,
-    after: Option<Arc<Published>>,
-    used: BTreeSet<StatusCode>,
-    pub(super) removed: Option<Removed>,
-    page: Option<Page>,
-    timers: Timers,
-    changes: Vec<Difference>,
-    /// What it may mean for what is there; nothing where that is not asked.
-    affected: Affected,
-    answer: A,
+impl WorkflowSnapshot {
+    /// The workflow, if there is one.
+    pub fn record(&self) -> Option<&Record> {
+        self.before.as_ref().map(|published| &published.record)
+    }
 }
 
 /// A change that was computed and can be saved.
-pub(super) struct Prepared<R> {
+pub struct WorkflowDraft {
+    /// What it makes of the workflow.
+    pub outcome: Outcome,
     pub(super) edition: Edition,
-    pub(super) after: Option<Arc<Published>>,
     pub(super) used: BTreeSet<StatusCode>,
     pub(super) removed: Option<Removed>,
     /// What is saved; none where nothing differs.
     pub(super) page: Option<Page>,
     pub(super) timers: Timers,
-    pub(super) answer: R,
-    /// What is remembered of the answer; empty where the call has no request id.
-    pub(super) encoded: Vec<u8>,
+    /// What it may mean for what is there; nothing where that is not asked.
+    affected: Affected,
 }
 
-/// Edits the workflow as it was, and makes ready what is saved if nothing stands against it.
-pub(super) fn draft<A, E, F, G, H>(
+/// Makes ready what is saved of an edited workflow if nothing stands against it.
+pub(super) fn draft(
     change: &WorkflowChange,
-    snapshot: Snapshot,
-    calls: &mut Calls<F, G, H>,
+    snapshot: WorkflowSnapshot,
+    edited: Option<Workflow>,
     clock: Timestamp,
-) -> Result<Result<Drafted<A>, E>, Error>
-where
-    E: From<Refusal>,
-    F: FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
-{
+) -> Result<Result<WorkflowDraft, Refusal>, Error> {
     let old = snapshot.before.as_deref();
-    if let Some(refusal) = old.and_then(|old| unchangeable(old, change)) {
-        return Ok(Err(refusal.into()));
-    }
-    let before = old.map(|old| &old.record);
+    let before = snapshot.record();
     let now = before.map_or(clock, |record| clock.max(record.stamp.update_time));
-    let (edited, answer) = match (calls.edit)(before, now) {
-        Ok(edited) => edited,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
     let code = change.workflow.clone();
     let edited = edited.map(|workflow| Workflow { code, ..workflow }.normalized());
     if let (Some(record), Some(_)) = (before, &edited) {
@@ -99,12 +113,17 @@ where
     };
     let after = match revised {
         Ok(after) => after,
-        Err(refusal) => return Ok(Err(refusal.into())),
+        Err(refusal) => return Ok(Err(refusal)),
     };
     let record = after.as_ref().map(|published| &published.record);
     let saving = saving(old, record)?;
     let changes = differences(before, record, diff_shortened);
-    let page = Page::new(change, (saving, record), &changes, now)?;
+    let page = Page::new(
+        (&change.workflow, &change.actor),
+        (saving, record),
+        &changes,
+        now,
+    )?;
     let (from, to) = (
         before.map(|before| &before.workflow),
         record.map(|record| &record.workflow),
@@ -120,62 +139,32 @@ where
     } else {
         Timers::between(from, to)
     };
-    Ok(Ok(Drafted {
+    Ok(Ok(WorkflowDraft {
+        outcome: Outcome {
+            changes: differences(before, record, diff),
+            findings: Vec::new(),
+            record: after,
+        },
         edition: snapshot.edition,
-        changes: differences(before, record, diff),
         removed: removed.filter(|removed| !removed.is_empty()),
         page,
         timers,
         affected,
-        answer,
-        after,
         used: snapshot.used,
     }))
 }
 
-impl<A> Drafted<A> {
+impl WorkflowDraft {
     /// What the change may mean for what is there, and the workflow by which that is judged; none
     /// where nothing has to be counted.
     pub(super) fn affected(&self) -> Option<(&Affected, &Arc<Published>)> {
-        let after = self.after.as_ref()?;
+        let after = self.outcome.record.as_ref()?;
         Some((&self.affected, after)).filter(|(affected, _)| !affected.is_empty())
-    }
-
-    /// Answers the change, with what was counted of what it affects.
-    pub(super) fn answer<R, F, G, H>(
-        self,
-        change: &WorkflowChange,
-        findings: Vec<Finding>,
-        calls: &mut Calls<F, G, H>,
-    ) -> Prepared<R>
-    where
-        G: FnMut(Outcome<A>) -> R,
-        H: FnMut(&R) -> Vec<u8>,
-    {
-        let outcome = Outcome {
-            record: self.after.clone(),
-            changes: self.changes,
-            findings,
-            answer: self.answer,
-        };
-        let answer = (calls.answer)(outcome);
-        let is_remembered = change.request.is_some() && change.mode == ChangeMode::Apply;
-        let encoded = is_remembered.then(|| (calls.encode)(&answer));
-        Prepared {
-            edition: self.edition,
-            removed: self.removed,
-            after: self.after,
-            used: self.used,
-            page: self.page,
-            timers: self.timers,
-            answer,
-            encoded: encoded.unwrap_or_default(),
-        }
     }
 }
 
 /// That a part of a workflow cannot be changed, since others of it cannot be read.
-fn unchangeable(before: &Published, change: &WorkflowChange) -> Option<Refusal> {
+pub(super) fn unchangeable(before: &Published, change: &WorkflowChange) -> Option<Refusal> {
     let finding = before.unreadable().first()?;
     match change.extent {
         Extent::Whole => None,
@@ -202,14 +191,10 @@ fn check_version(record: &Record) -> Result<(), Error> {
     if record.stamp.version < i64::MAX {
         return Ok(());
     }
-    let reading = Reading {
-        table: "workflows",
-        row: &record.workflow.code,
-    };
+    let reading = Reading::of("workflows", &record.workflow.code);
     Err(reading.corrupt("version", "no number follows it"))
 }
 
-/// What a change takes away from orders.
 fn removed(before: &Published, after: Option<&Workflow>) -> Removed {
     let mut removed = Removed::between(&before.record.workflow, after);
     if let (false, Some(after)) = (before.unreadable().is_empty(), after) {
@@ -284,14 +269,14 @@ fn differences(
 ) -> Vec<Difference> {
     match (before, after) {
         (Some(before), Some(after)) => diff(&before.workflow, &after.workflow),
-        (None, Some(after)) => diff(&hollow(&after.workflow), &after.workflow),
-        (Some(before), None) => diff(&before.workflow, &hollow(&before.workflow)),
+        (None, Some(after)) => diff(&without_parts(&after.workflow), &after.workflow),
+        (Some(before), None) => diff(&before.workflow, &without_parts(&before.workflow)),
         (None, None) => Vec::new(),
     }
 }
 
-/// The workflow without its parts: what a new one is compared with.
-fn hollow(workflow: &Workflow) -> Workflow {
+/// The workflow without its parts, with which a new one is compared.
+fn without_parts(workflow: &Workflow) -> Workflow {
     Workflow {
         operations: Vec::new(),
         states: Vec::new(),

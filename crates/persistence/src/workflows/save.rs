@@ -14,7 +14,10 @@ use waymark_domain::{
 
 use crate::{
     Error,
-    rows::workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, WorkflowRow},
+    rows::{
+        StoredText,
+        workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, WorkflowRow},
+    },
     schema::{assignments, states, statuses, transitions, workflow_versions, workflows},
     tx::{Tx, on_conn},
 };
@@ -35,7 +38,6 @@ pub(super) enum Saving {
     Delete(WorkflowCode),
 }
 
-/// The rows that are written.
 #[derive(Debug)]
 pub(super) struct Parts {
     workflow: WorkflowRow,
@@ -53,7 +55,6 @@ struct Part<R> {
     gone: Vec<R>,
 }
 
-/// The rows of one record, by key.
 #[derive(Debug)]
 struct Rows {
     workflow: WorkflowRow,
@@ -185,27 +186,29 @@ impl Saving {
             Self::First(parts) => {
                 let row = &parts.workflow;
                 // Parts and versions that stand although their workflow is gone would be in the way.
-                let used = used(tx, &row.code).await?;
-                delete(tx, &row.code).await?;
+                let code = row.code.lossy();
+                let used = used(tx, code).await?;
+                delete(tx, code).await?;
                 let insert = diesel::insert_into(workflows::table).values(row);
                 on_conn!(tx, |c| insert.execute(c).await)?;
                 write_parts(tx, parts).await?;
-                mark_used(tx, &row.code, used).await
+                mark_used(tx, code, used).await
             }
             Self::Next(parts) => {
                 let row = &parts.workflow;
-                let target = workflows::table.find(row.code.as_str());
+                let target = workflows::table.find(row.code.lossy());
                 on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
                 write_parts(tx, parts).await
             }
             Self::Anew(parts) => {
                 let row = &parts.workflow;
-                let used = used(tx, &row.code).await?;
-                delete_parts(tx, &row.code).await?;
-                let target = workflows::table.find(row.code.as_str());
+                let code = row.code.lossy();
+                let used = used(tx, code).await?;
+                delete_parts(tx, code).await?;
+                let target = workflows::table.find(code);
                 on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
                 write_parts(tx, parts).await?;
-                mark_used(tx, &row.code, used).await
+                mark_used(tx, code, used).await
             }
             Self::Delete(code) => delete(tx, code.as_str()).await,
         }
@@ -239,14 +242,20 @@ macro_rules! update {
             Tx::Postgres(connection) => {
                 let connection: &AsyncPgConnection = connection;
                 let sent = $rows.iter().map(|row| async move {
-                    let update = diesel::update($table::table.find(key(row))).set(row);
+                    let update = diesel::update(
+                        $table::table.find((row.workflow.lossy(), row.code.lossy())),
+                    )
+                    .set(row);
                     update.execute(&mut &*connection).await
                 });
                 let _: Vec<usize> = try_join_all(sent).await?;
             }
             Tx::Sqlite(connection) => {
                 for row in $rows {
-                    let update = diesel::update($table::table.find(key(row))).set(row);
+                    let update = diesel::update(
+                        $table::table.find((row.workflow.lossy(), row.code.lossy())),
+                    )
+                    .set(row);
                     update.execute(&mut ***connection).await?;
                 }
             }
@@ -254,47 +263,25 @@ macro_rules! update {
     };
 }
 
-trait Keyed {
-    fn key(&self) -> (&str, &str);
-}
-
-impl Keyed for StateRow {
-    fn key(&self) -> (&str, &str) {
-        (&self.workflow, &self.code)
-    }
-}
-
-impl Keyed for StatusRow {
-    fn key(&self) -> (&str, &str) {
-        (&self.workflow, &self.code)
-    }
-}
-
-impl Keyed for TransitionRow {
-    fn key(&self) -> (&str, &str) {
-        (&self.workflow, &self.code)
-    }
-}
-
-fn key(row: &impl Keyed) -> (&str, &str) {
-    row.key()
-}
-
-fn codes(rows: &[impl Keyed]) -> Vec<&str> {
-    rows.iter().map(|row| row.key().1).collect()
+/// Deletes rows of a table by their codes.
+macro_rules! remove {
+    ($tx:expr, $table:ident, $workflow:expr, $rows:expr) => {
+        if !$rows.is_empty() {
+            let codes: Vec<_> = $rows.iter().map(|row| row.code.lossy()).collect();
+            let gone = $table::table
+                .filter($table::workflow.eq($workflow))
+                .filter($table::code.eq_any(codes));
+            on_conn!($tx, |c| diesel::delete(gone).execute(c).await)?;
+        }
+    };
 }
 
 /// Rows that others point to come first and go last; a default goes before its successor comes.
 async fn write_parts(tx: &mut Tx, parts: &Parts) -> Result<(), Error> {
-    let code = parts.workflow.code.as_str();
+    let code = parts.workflow.code.lossy();
     let assigned = &parts.assignments;
     unassign(tx, assigned.gone.iter().chain(&assigned.changed)).await?;
-    let gone = transitions::table
-        .filter(transitions::workflow.eq(code))
-        .filter(transitions::code.eq_any(codes(&parts.transitions.gone)));
-    if !parts.transitions.gone.is_empty() {
-        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
-    }
+    remove!(tx, transitions, code, parts.transitions.gone);
     insert!(tx, states, &parts.states.added);
     update!(tx, states, &parts.states.changed);
     insert!(tx, statuses, &parts.statuses.added);
@@ -303,18 +290,8 @@ async fn write_parts(tx: &mut Tx, parts: &Parts) -> Result<(), Error> {
     update!(tx, transitions, &parts.transitions.changed);
     insert!(tx, assignments, &assigned.added);
     insert!(tx, assignments, &assigned.changed);
-    if !parts.statuses.gone.is_empty() {
-        let gone = statuses::table
-            .filter(statuses::workflow.eq(code))
-            .filter(statuses::code.eq_any(codes(&parts.statuses.gone)));
-        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
-    }
-    if !parts.states.gone.is_empty() {
-        let gone = states::table
-            .filter(states::workflow.eq(code))
-            .filter(states::code.eq_any(codes(&parts.states.gone)));
-        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
-    }
+    remove!(tx, statuses, code, parts.statuses.gone);
+    remove!(tx, states, code, parts.states.gone);
     Ok(())
 }
 
@@ -323,7 +300,9 @@ async fn unassign<'r>(
     rows: impl Iterator<Item = &'r AssignmentRow>,
 ) -> Result<(), Error> {
     let delete = |row: &AssignmentRow| {
-        let key = (row.workflow.clone(), row.state.clone(), row.status.clone());
+        let key = [&row.workflow, &row.state, &row.status];
+        let [workflow, state, status] = key.map(|text| text.lossy().to_owned());
+        let key = (workflow, state, status);
         diesel::delete(assignments::table.find(key))
     };
     match tx {
@@ -345,7 +324,6 @@ async fn unassign<'r>(
     Ok(())
 }
 
-/// Deletes a workflow with all its parts and versions.
 async fn delete(tx: &mut Tx, code: &str) -> Result<(), Error> {
     let rows = workflow_versions::table.filter(workflow_versions::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
@@ -374,8 +352,8 @@ async fn used(tx: &mut Tx, code: &str) -> Result<Vec<String>, Error> {
         .filter(statuses::workflow.eq(code))
         .filter(statuses::ever_used.eq(true))
         .select(statuses::code);
-    let used: Vec<String> = on_conn!(tx, |c| used.load(c).await)?;
-    Ok(used)
+    let used: Vec<StoredText> = on_conn!(tx, |c| used.load(c).await)?;
+    Ok(used.into_iter().filter_map(StoredText::into_utf8).collect())
 }
 
 /// Marks those of some statuses that are there as used.

@@ -7,9 +7,9 @@ use std::convert::Infallible;
 use waymark_domain::value::{Timestamp, WorkflowCode};
 
 use crate::{
-    Answered, ChangeError, ChangeMode, Error, Request, Store,
-    commit::retry::Chain,
-    once::{Call, Transact},
+    Answered, ChangeError, ChangeMode, Request, Store,
+    error::ErrorChain,
+    once::{Call, CarriedOut, Transact},
     requests::{self, Scope},
     tx::{Ending, Tx, before},
 };
@@ -96,7 +96,7 @@ impl Store {
         });
         if let Err(failure) = forgotten.await {
             let error = before(failure);
-            tracing::debug!(error = %Chain(&error), "a page of orders was given up, but is still kept");
+            tracing::debug!(error = %ErrorChain(&error), "a page of orders was given up, but is still kept");
         }
     }
 }
@@ -140,11 +140,7 @@ impl Transact for Nothing {
     type Done = ();
     type Refusal = Infallible;
 
-    async fn carry_out(
-        &mut self,
-        _: &mut Tx,
-        _: Timestamp,
-    ) -> std::result::Result<std::result::Result<(), Infallible>, Error> {
+    async fn carry_out(&mut self, _: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         Ok(Ok(()))
     }
 }
@@ -155,11 +151,7 @@ impl Transact for End<'_> {
     // The plan is replaced once, however often that is tried.
     const IS_REPEATABLE: bool = true;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        _: Timestamp,
-    ) -> std::result::Result<std::result::Result<(), Infallible>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         let kept = (self.kept.0.as_slice(), self.kept.1.as_slice());
         requests::answer_otherwise(tx, self.scope, self.request, kept).await?;
         Ok(Ok(()))

@@ -15,8 +15,8 @@ use waymark_domain::{
 use crate::{
     Error, Published, Store,
     catalog::Edition,
-    commit::retry::Chain,
-    rows::Reading,
+    error::ErrorChain,
+    rows::{Reading, StoredText},
     schema::{orders, timer_refreshes},
     tx::{Ending, Tx, before, on_conn},
 };
@@ -43,7 +43,10 @@ impl Timers {
 }
 
 /// An order, as far as its timers depend on it.
-type Place = (i64, String, String, String, Option<i64>);
+type Place = (i64, StoredText, StoredText, StoredText, Option<i64>);
+
+/// A workflow whose orders have to be looked at, since which change, and behind which order.
+type Noted = (StoredText, i64, i64);
 
 /// Notes that the orders of a workflow have to be looked at.
 ///
@@ -110,46 +113,44 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read or written.
     pub async fn refresh_timers(&self, partition: Partition) -> Result<bool, Error> {
         let number = partition.number();
-        let mut behind = String::new();
-        let (noted, published) = loop {
+        let mut passed = 0;
+        let (noted, code, published) = loop {
             let noted = self
                 .database()
-                .read(async |tx| next(tx, number, &behind).await);
+                .read(async |tx| next(tx, number, passed).await);
             let Some(noted) = noted.await? else {
                 return Ok(false);
             };
             match self.noted_workflow(number, &noted.0).await {
-                Ok(published) => break (noted, published),
+                Ok((code, published)) => break (noted, code, published),
                 // It stays noted, and holds up no other.
                 Err(error @ Error::Corrupt { .. }) => {
-                    tracing::debug!(workflow = %noted.0, error = %Chain(&error), "orders wait for a workflow that cannot be read");
-                    behind = noted.0;
+                    tracing::debug!(workflow = %noted.0, error = %ErrorChain(&error), "orders wait for a workflow that cannot be read");
+                    passed += 1;
                 }
                 Err(error) => return Err(error),
             }
         };
-        let (code, version, key) = noted;
+        let key = noted.2;
         let workflow = published.as_ref().map(|found| &found.record.workflow);
         let now = Some(self.clock().now().micros());
         let locks = [partition];
         let looked = self.database().write(&locks, async |tx| {
             // The workflow was read before the lock, and may have changed again.
-            if next(tx, number, &behind).await? != Some((code.clone(), version, key)) {
+            if next(tx, number, passed).await?.as_ref() != Some(&noted) {
                 return Ok(Ending::RollBack(()));
             }
             let places = places(tx, number, key).await?;
             let may_wait = places.iter().filter(|place| {
-                let is_ours = place.1 == code;
+                let is_ours = place.1.lossy() == code.as_str();
                 is_ours && workflow.is_some_and(|workflow| waits(workflow, place))
             });
             let keys = may_wait.map(|place| place.0).collect::<Vec<_>>();
             let due = orders::table
                 .filter(orders::partition.eq(number))
                 .filter(orders::order_key.eq_any(keys));
-            on_conn!(tx, |c| diesel::update(due)
-                .set(orders::due_time.eq(now))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(due).set(orders::due_time.eq(now));
+            on_conn!(tx, |c| update.execute(c).await)?;
             let is_full = i64::try_from(places.len()).is_ok_and(|found| found >= ORDERS_AT_ONCE);
             let last = places.last().map(|place| place.0).filter(|_| is_full);
             go_on(tx, (number, code.as_str()), last).await?;
@@ -162,27 +163,20 @@ impl Store {
     async fn noted_workflow(
         &self,
         number: i32,
-        code: &str,
-    ) -> Result<Option<Arc<Published>>, Error> {
-        self.workflow(&read_code(number, code)?).await
+        code: &StoredText,
+    ) -> Result<(WorkflowCode, Option<Arc<Published>>), Error> {
+        let code: WorkflowCode = Reading::of("timer_refreshes", &number).text("workflow", code)?;
+        let published = self.workflow(&code).await?;
+        Ok((code, published))
     }
 }
 
-fn read_code(number: i32, code: &str) -> Result<WorkflowCode, Error> {
-    let reading = Reading {
-        table: "timer_refreshes",
-        row: &number,
-    };
-    reading.text("workflow", code)
-}
-
-/// The next workflow behind another one whose orders have to be looked at, since which change, and
-/// behind which order.
-async fn next(tx: &mut Tx, number: i32, behind: &str) -> Result<Option<(String, i64, i64)>, Error> {
+/// The next workflow behind so many others.
+async fn next(tx: &mut Tx, number: i32, passed: i64) -> Result<Option<Noted>, Error> {
     let next = timer_refreshes::table
         .filter(timer_refreshes::partition.eq(number))
-        .filter(timer_refreshes::workflow.gt(behind))
         .order(timer_refreshes::workflow)
+        .offset(passed)
         .select((
             timer_refreshes::workflow,
             timer_refreshes::catalog_version,
@@ -225,8 +219,9 @@ fn waits(workflow: &Workflow, (_, _, state, status, due_time): &Place) -> bool {
     due_time.is_some()
         || timed(workflow).any(|transition| {
             let (from, in_status) = (&transition.from_states, &transition.from_statuses);
-            (from.is_empty() || from.iter().any(|from| from.as_str() == state))
-                && (in_status.is_empty() || in_status.iter().any(|from| from.as_str() == status))
+            (from.is_empty() || from.iter().any(|from| from.as_str() == state.lossy()))
+                && (in_status.is_empty()
+                    || in_status.iter().any(|from| from.as_str() == status.lossy()))
         })
 }
 

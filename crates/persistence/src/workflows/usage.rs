@@ -5,19 +5,17 @@
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl,
-    query_builder::Query,
     sql_types::{BigInt, Integer, Text},
 };
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    order::Standing,
     value::{OrderId, StatusCode, WorkflowCode},
-    workflow::{Category, InTheWay, Refusal, State, Usage, Workflow},
+    workflow::{Blocker, Category, Refusal, Standing, State, Usage, Workflow},
 };
 
 use crate::{
     Error,
-    rows::Reading,
+    rows::StoredText,
     schema::{orders, statuses},
     statement::{array_statement, row_statement},
     tx::{Tx, on_conn},
@@ -32,7 +30,6 @@ const FOUND_MAX: i64 = 1_001;
 /// How many orders that stand on a pair are asked whether they have a hold.
 const ASKED_MAX: i64 = 10_000;
 
-/// What a change takes away from orders.
 #[derive(Debug)]
 pub(super) struct Removed {
     workflow: WorkflowCode,
@@ -40,7 +37,7 @@ pub(super) struct Removed {
     is_whole: bool,
     /// Where orders may not stand, nor return to: pairs that go, and those of states that become
     /// held, where an order without a hold would be stuck.
-    pairs: Vec<(Standing, InTheWay)>,
+    pairs: Vec<(Standing, Blocker)>,
     statuses: Vec<StatusCode>,
 }
 
@@ -59,9 +56,9 @@ impl Removed {
         let pairs = before.assignments.iter().filter_map(|assignment| {
             let (state, status) = (&assignment.state, &assignment.status);
             let why = if after.assignment(state, status).is_none() {
-                InTheWay::Goes
+                Blocker::Goes
             } else if is_held(after.state(state)) && !is_held(before.state(state)) {
-                InTheWay::BecomesHeld
+                Blocker::BecomesHeld
             } else {
                 return None;
             };
@@ -84,7 +81,6 @@ impl Removed {
         }
     }
 
-    /// Whether the change takes nothing away.
     pub(super) fn is_empty(&self) -> bool {
         !self.is_whole && self.pairs.is_empty() && self.statuses.is_empty()
     }
@@ -107,7 +103,7 @@ impl Removed {
     /// Returns [`Error`] when the database cannot be read.
     pub(super) async fn check(&self, tx: &mut Tx) -> Result<Option<Refusal>, Error> {
         if self.is_whole {
-            let usage = usage(&of_workflow(tx, &self.workflow, FOUND_MAX).await?)?;
+            let usage = usage(&of_workflow(tx, &self.workflow, FOUND_MAX).await?);
             return Ok((usage.count > 0).then(|| Refusal::WorkflowInUse {
                 workflow: self.workflow.clone(),
                 usage,
@@ -126,7 +122,7 @@ impl Removed {
         Ok(used.map(|status| Refusal::StatusInUse {
             status: status.clone(),
             state: None,
-            why: InTheWay::Goes,
+            why: Blocker::Goes,
             usage: Usage {
                 count: 0,
                 order_ids: Vec::new(),
@@ -136,7 +132,7 @@ impl Removed {
 
     /// The first pair that is in use: an order stands on it, or will return to it when it is
     /// released. On one that becomes held, orders with a hold may stand.
-    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&(Standing, InTheWay)>, Error> {
+    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&(Standing, Blocker)>, Error> {
         if self.pairs.is_empty() {
             return Ok(None);
         }
@@ -144,7 +140,7 @@ impl Removed {
             Tx::Postgres(connection) => {
                 let mut find = FindUsed::default();
                 for (place, (pair, why)) in (0..).zip(&self.pairs) {
-                    if *why == InTheWay::BecomesHeld {
+                    if *why == Blocker::BecomesHeld {
                         continue;
                     }
                     find.workflow.push(self.workflow.as_str());
@@ -157,7 +153,7 @@ impl Removed {
             Tx::Sqlite(_) => {
                 let mut used = Vec::new();
                 for (place, (pair, why)) in (0..).zip(&self.pairs) {
-                    if *why == InTheWay::Goes && is_used(tx, &self.workflow, pair, *why).await? {
+                    if *why == Blocker::Goes && is_used(tx, &self.workflow, pair, *why).await? {
                         used.push(place);
                         break;
                     }
@@ -170,7 +166,7 @@ impl Removed {
             if first.is_some_and(|first| first <= place) {
                 break;
             }
-            if *why == InTheWay::BecomesHeld && is_used(tx, &self.workflow, pair, *why).await? {
+            if *why == Blocker::BecomesHeld && is_used(tx, &self.workflow, pair, *why).await? {
                 first = Some(place);
             }
         }
@@ -188,8 +184,11 @@ impl Removed {
             .filter(statuses::ever_used.eq(true))
             .filter(statuses::code.eq_any(codes.collect::<Vec<_>>()))
             .select(statuses::code);
-        let used: Vec<String> = on_conn!(tx, |c| used.load(c).await)?;
-        let is_used = |status: &&StatusCode| used.iter().any(|used| used == status.as_str());
+        let used: Vec<StoredText> = on_conn!(tx, |c| used.load(c).await)?;
+        let is_used = |status: &&StatusCode| {
+            let mut used = used.iter();
+            used.any(|used| used.lossy() == status.as_str())
+        };
         Ok(self.statuses.iter().find(is_used))
     }
 }
@@ -202,15 +201,12 @@ array_statement! {
     /// Finds the places of pairs that orders stand on, or will return to. Each is asked by an index of its own, in its
     /// order, so that no plan looks through other orders for want of a better one.
     FindUsed { workflow: &'a str => Text, state: &'a str => Text, status: &'a str => Text, place: i64 => BigInt }
+    -> BigInt;
     "SELECT k.place FROM",
     ") AS k (workflow, state, status, place) CROSS JOIN LATERAL ((SELECT 1 FROM orders o WHERE o.state = k.state \
      AND o.status = k.status AND o.workflow = k.workflow ORDER BY o.partition, o.update_time LIMIT 1) UNION ALL \
      (SELECT 1 FROM orders o WHERE o.return_state = k.state AND o.return_status = k.status \
      AND o.workflow = k.workflow LIMIT 1)) used"
-}
-
-impl Query for FindUsed<'_> {
-    type SqlType = BigInt;
 }
 
 /// The query for orders that stand on a pair, in the order of their index.
@@ -232,7 +228,6 @@ fn back<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
         .filter(orders::workflow.eq(workflow))
 }
 
-/// A pair of a workflow.
 #[derive(Debug)]
 pub(crate) struct Pair<'p> {
     workflow: &'p str,
@@ -242,15 +237,11 @@ pub(crate) struct Pair<'p> {
 
 row_statement! {
     /// Finds an order without a hold among the first ten thousand on a pair.
-    FindFree(Pair<'a>)
-    "SELECT 1 FROM (SELECT return_state FROM orders WHERE state = " state: Text,
-    " AND status = " status: Text,
-    " AND workflow = " workflow: Text;
+    FindFree(Pair<'a>) -> Integer;
+    "SELECT 1 FROM (SELECT return_state FROM orders WHERE state = " [state: Text]
+    " AND status = " [status: Text]
+    " AND workflow = " [workflow: Text]
     " ORDER BY partition, update_time LIMIT 10000) AS o WHERE o.return_state IS NULL LIMIT 1"
-}
-
-impl Query for FindFree<'_> {
-    type SqlType = Integer;
 }
 
 /// Whether an order on a pair is in the way, or one that will return to it.
@@ -258,7 +249,7 @@ async fn is_used(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,
-    why: InTheWay,
+    why: Blocker,
 ) -> Result<bool, Error> {
     let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
     let back = back(workflow, state, status).select(orders::order_key);
@@ -267,8 +258,8 @@ async fn is_used(
         return Ok(true);
     }
     let passed = match why {
-        InTheWay::Goes | InTheWay::LeftOut => 0,
-        InTheWay::BecomesHeld => {
+        Blocker::Goes | Blocker::LeftOut => 0,
+        Blocker::BecomesHeld => {
             let pair = Pair {
                 workflow,
                 state,
@@ -288,27 +279,30 @@ async fn is_used(
     Ok(found.is_some())
 }
 
+/// The id of an order, and the state to which it returns.
+type HeldRow = (StoredText, Option<StoredText>);
+
 /// The orders on a pair that are in the way. On one that becomes held these are those without a
 /// hold, or all where so many have one that not all can be asked.
 async fn standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,
-    why: InTheWay,
-) -> Result<Vec<String>, Error> {
+    why: Blocker,
+) -> Result<Vec<StoredText>, Error> {
     let here = here(workflow.as_str(), state.as_str(), status.as_str());
     match why {
-        InTheWay::Goes | InTheWay::LeftOut => {
+        Blocker::Goes | Blocker::LeftOut => {
             let some = here.select(orders::id).limit(FOUND_MAX);
-            let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
+            let ids: Vec<StoredText> = on_conn!(tx, |c| some.load(c).await)?;
             Ok(ids)
         }
-        InTheWay::BecomesHeld => {
+        Blocker::BecomesHeld => {
             let columns = (orders::id, orders::return_state);
             let some = here.select(columns).limit(ASKED_MAX);
-            let found: Vec<(String, Option<String>)> = on_conn!(tx, |c| some.load(c).await)?;
+            let found: Vec<HeldRow> = on_conn!(tx, |c| some.load(c).await)?;
             let is_cut = i64::try_from(found.len()).is_ok_and(|count| count >= ASKED_MAX);
-            let is_without = |(_, back): &&(String, Option<String>)| back.is_none();
+            let is_without = |(_, back): &&HeldRow| back.is_none();
             let counts_all = is_cut && !found.iter().any(|order| is_without(&order));
             let ids = found
                 .iter()
@@ -324,7 +318,7 @@ async fn of_workflow(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     limit: i64,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<StoredText>, Error> {
     let some = orders::table
         .filter(orders::workflow.eq(workflow.as_str()))
         .order(orders::id)
@@ -338,29 +332,25 @@ pub(super) async fn of_standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     pair: &Standing,
-    why: InTheWay,
+    why: Blocker,
 ) -> Result<Usage, Error> {
     let mut ids = standing(tx, workflow, pair, why).await?;
     let Standing { state, status } = pair;
     let back = back(workflow.as_str(), state.as_str(), status.as_str());
     let some = back.select(orders::id).limit(FOUND_MAX);
-    ids.extend(on_conn!(tx, |c| some.load::<String>(c).await)?);
-    usage(&ids)
+    ids.extend(on_conn!(tx, |c| some.load::<StoredText>(c).await)?);
+    Ok(usage(&ids))
 }
 
-fn usage(found: &[String]) -> Result<Usage, Error> {
-    let ids = found.iter().take(NAMED_MAX).map(|id| {
-        Reading {
-            table: "orders",
-            row: id,
-        }
-        .text::<OrderId>("id", id)
-    });
-    let mut order_ids = ids.collect::<Result<Vec<_>, _>>()?;
+/// How many orders were found, and the first ids. One that cannot be read counts without a name.
+fn usage(found: &[StoredText]) -> Usage {
+    let ids = found.iter();
+    let ids = ids.filter_map(|id| id.utf8()?.parse::<OrderId>().ok());
+    let mut order_ids: Vec<_> = ids.take(NAMED_MAX).collect();
     order_ids.sort_unstable();
     let most = Usage::COUNT_MAX + 1;
-    Ok(Usage {
+    Usage {
         count: u64::try_from(found.len()).map_or(most, |count| count.min(most)),
         order_ids,
-    })
+    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use waymark_domain::value::Timestamp;
 use waymark_persistence::{
-    ChangeMode, Changed, Clock, CommitError, Error, Settings, StepError, Store, UnitOutcome,
+    Answered, ChangeMode, Clock, CommitError, Error, Settings, StepError, Store, UnitOutcome,
     UnitProgress, UnitState, migrate,
 };
 use waymark_testkit::{
@@ -89,7 +89,7 @@ async fn a_change_of_a_workflow_dies_at_its_commit() {
             after.statuses.push(extra);
             Ok(Some(after))
         });
-        let Changed::Done(outcome) = changed.await.unwrap() else {
+        let Answered::Done(outcome) = changed.await.unwrap() else {
             panic!("replayed")
         };
         assert_eq!(outcome.record.unwrap().record.stamp.version, version);

@@ -9,7 +9,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, CommitError, DeliveryQuery, DispatcherId, Finished,
-    LedgerCall, LedgerRefusal, NextStep, Store, StoredDelivery,
+    NextStep, OutboxCall, OutboxRefusal, Store, StoredDelivery,
 };
 use waymark_testkit::{
     Backend, Fixture,
@@ -22,14 +22,14 @@ use crate::faults::through_a_proxy;
 const PATIENCE: Duration = Duration::from_secs(20);
 const CUTS: [Cut; 3] = [Cut::Before, Cut::After, Cut::Amid];
 
-fn call(id: &str) -> LedgerCall {
-    LedgerCall {
+fn call(id: &str) -> OutboxCall {
+    OutboxCall {
         request: Some(request(id, 1)),
         ..UNKNOWN_CALL.clone()
     }
 }
 
-static UNKNOWN_CALL: LazyLock<LedgerCall> = LazyLock::new(|| LedgerCall {
+static UNKNOWN_CALL: LazyLock<OutboxCall> = LazyLock::new(|| OutboxCall {
     request: None,
     actor: actor(),
     mode: ChangeMode::Apply,
@@ -77,7 +77,7 @@ async fn delivery(fixture: &Fixture) -> Delivery {
     newest.readable().unwrap()
 }
 
-fn is_unknown<T>(answered: &Result<T, ChangeError<LedgerRefusal>>) -> bool {
+fn is_unknown<T>(answered: &Result<T, ChangeError<OutboxRefusal>>) -> bool {
     matches!(
         answered,
         Err(ChangeError::Failed(CommitError::OutcomeUnknown))
@@ -206,7 +206,7 @@ async fn without_a_request_id_nobody_knows() {
 async fn attempts_whose_commit_was_not_answered_are_noted_once() {
     let (fixture, store, proxy) = stage().await;
     let me = DispatcherId::random();
-    store.renew_leases(&me).await.unwrap();
+    store.heartbeat(&me).await.unwrap();
     let whole = store.partition_count().all().collect();
     store
         .take_leases(&me, &BTreeMap::new(), &whole)
@@ -230,10 +230,10 @@ async fn attempts_whose_commit_was_not_answered_are_noted_once() {
         };
         proxy.cut(cut, 1);
         let finished = [finished];
-        assert!(store.finish_deliveries(&me, &finished).await.is_err());
+        assert!(store.record_results(&me, &finished).await.is_err());
         assert_eq!(proxy.cuts_left(cut), 0, "the proxy saw no COMMIT");
         // Nobody knows whether it was noted, so it is noted again.
-        store.finish_deliveries(&me, &finished).await.unwrap();
+        store.record_results(&me, &finished).await.unwrap();
         let account = store.find_delivery(delivery.id).await.unwrap().unwrap();
         assert_eq!(account.attempts.len(), 1, "{cut:?}");
         let dead = account.delivery.readable().unwrap();

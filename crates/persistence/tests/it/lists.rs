@@ -1,6 +1,6 @@
 //! How many statements lists take on PostgreSQL.
 
-use waymark_domain::{order::Standing, value::Timestamp};
+use waymark_domain::{value::Timestamp, workflow::Standing};
 use waymark_persistence::{
     ChangeMode, Clock, Direction, OrderQuery, OrderSort, SortKey, Store, migrate,
 };

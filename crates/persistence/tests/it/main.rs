@@ -13,6 +13,7 @@ mod roles;
 mod storage;
 mod tls;
 mod tracking;
+mod values;
 mod wal;
 
 mod sqlite {

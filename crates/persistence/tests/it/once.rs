@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use waymark_domain::value::{EndpointCode, Timestamp};
 use waymark_persistence::{
-    ChangeError, ChangeMode, CommitError, Endpoint, EndpointEdit, EndpointInUse, LedgerCall,
+    ChangeError, ChangeMode, CommitError, Endpoint, EndpointEdit, EndpointInUse, OutboxCall,
 };
 use waymark_testkit::{
     Backend, Fixture,
@@ -125,7 +125,7 @@ async fn a_refusal_by_a_rule_after_a_commit_is_told_where_that_did_not_happen() 
     for cut in [Cut::Before, Cut::After] {
         let name = format!("{cut:?}").to_lowercase();
         let code = EndpointCode::new(&name).unwrap();
-        let call = LedgerCall {
+        let call = OutboxCall {
             request: Kind::Endpoint.request(&name, 1),
             actor: actor(),
             mode: ChangeMode::Apply,

@@ -61,7 +61,7 @@ fn refused(outcome: &Result<(), Error>, words: &[&str]) {
         "{words:?}: {error:?}"
     );
     let problem = error.to_string();
-    assert!(error.is_of_settings() && !error.is_passing(), "{error:?}");
+    assert!(error.is_of_settings() && !error.is_transient(), "{error:?}");
     for word in words {
         assert!(problem.contains(word), "{word}: {problem}");
     }

@@ -1,5 +1,4 @@
-//! What many requests carry alike: who asks, what makes a repeated call recognisable, and which
-//! page is wanted.
+//! The fields that many requests share: the actor, the key of a repeated call, and the page.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +10,19 @@ use waymark_domain::{
 
 use super::{
     actor::read_actor,
-    violations::{Noted, Path, Violations},
+    violations::{Path, Read},
 };
 use crate::v1;
 
+/// The most values that a list of a filter may have.
+pub(crate) const FILTER_VALUES_MAX: usize = 1_000;
 /// The size of a page for which none was asked.
 const PAGE_SIZE_DEFAULT: usize = 50;
 /// The largest page.
 const PAGE_SIZE_MAX: usize = 1_000;
-/// How many bytes an etag may have; those of the server are far shorter.
+/// The most bytes that an etag may have; those of the server are far shorter.
 const ETAG_BYTES_MAX: usize = 128;
-/// How keys begin under which the server notes something.
+/// The prefix of keys under which the server notes something.
 const RESERVED_KEY_PREFIX: &str = "waymark.";
 
 /// Whether a call only asks what would happen.
@@ -33,7 +34,7 @@ pub enum ValidateOnly {
     Yes,
 }
 
-/// What makes a repeated call recognisable.
+/// The key by which a repeated call is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
     /// The id that the caller chose.
@@ -43,10 +44,10 @@ pub struct RequestKey {
     pub fingerprint: [u8; 16],
 }
 
-/// Which page of a list is wanted.
+/// The page of a list that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many elements at most, 1 to 1,000.
+    /// The most elements, 1 to 1,000.
     pub size: usize,
     /// The token of the page; none for the first.
     pub token: Option<String>,
@@ -54,14 +55,14 @@ pub struct PageRequest {
     pub arguments: [u8; 16],
 }
 
-/// What every change of a workflow or one of its parts carries.
+/// The fields of every change but those of orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EditCall {
-    /// Who asks.
+    /// The actor.
     pub actor: Actor,
     /// The etag that the workflow or part must have; none for any.
     pub etag: Option<String>,
-    /// What makes a repeated call recognisable.
+    /// The key of a repeated call.
     pub request: Option<RequestKey>,
     /// Whether the call only asks what would happen.
     pub validate_only: ValidateOnly,
@@ -82,22 +83,8 @@ pub(crate) fn fill_in(workflow: &mut String, default: &WorkflowCode) {
 }
 
 /// Hashes a request without some of its fields. The name of the call goes in as well, since
-/// requests of two kinds may encode to the same bytes. `in $default` first fills in the workflow;
-/// `step` is for mutations of orders.
+/// requests of two kinds may encode to the same bytes.
 macro_rules! fingerprint {
-    ($call:literal, step $request:ident in $default:ident) => {{
-        $crate::convert::call::fill_in(&mut $request.workflow, $default);
-        $crate::convert::call::fingerprint!($call, step $request)
-    }};
-    ($call:literal, step $request:ident) => {
-        $crate::convert::call::fingerprint!(
-            $call, $request, without request_id, store_view, validate_only
-        )
-    };
-    ($call:literal, $request:ident in $default:ident, without $($field:ident),+) => {{
-        $crate::convert::call::fill_in(&mut $request.workflow, $default);
-        $crate::convert::call::fingerprint!($call, $request, without $($field),+)
-    }};
     ($call:literal, $request:ident, without $($field:ident),+) => {{
         let kept = ($(std::mem::take(&mut $request.$field),)+);
         let fingerprint = $crate::convert::call::fingerprint_of($call, &$request);
@@ -118,8 +105,9 @@ pub(crate) fn fingerprint_of(call: &str, request: &impl prost::Message) -> [u8; 
     fingerprint
 }
 
-/// The fields 20 to 28, which every mutation of an order carries.
+/// The fields 20 to 28, which every mutation of an order carries, and its fingerprint.
 pub(crate) struct StepFields {
+    pub(crate) fingerprint: [u8; 16],
     pub(crate) comment: String,
     pub(crate) notify_customer: bool,
     pub(crate) visible_to_customer: bool,
@@ -131,6 +119,41 @@ pub(crate) struct StepFields {
     pub(crate) validate_only: bool,
 }
 
+/// Takes a mutation of an order apart: what all have, and a tuple of its own fields.
+macro_rules! step_fields {
+    ($call:literal, $request:ident: $wire:ident { $($own:ident),+ $(,)? }) => {{
+        let fingerprint = $crate::convert::call::fingerprint!(
+            $call, $request, without request_id, store_view, validate_only
+        );
+        let $crate::v1::$wire {
+            $($own,)+
+            comment,
+            notify_customer,
+            visible_to_customer,
+            metadata,
+            actor,
+            store_view,
+            expected_version,
+            request_id,
+            validate_only,
+        } = $request;
+        let fields = $crate::convert::call::StepFields {
+            fingerprint,
+            comment,
+            notify_customer,
+            visible_to_customer,
+            metadata,
+            actor,
+            store_view,
+            expected_version,
+            request_id,
+            validate_only,
+        };
+        (fields, ($($own,)+))
+    }};
+}
+pub(crate) use step_fields;
+
 /// The fields 20 to 28 as they were read.
 pub(crate) struct StepCall {
     pub(crate) context: Context,
@@ -141,18 +164,13 @@ pub(crate) struct StepCall {
 }
 
 impl StepFields {
-    pub(crate) fn read(
-        self,
-        found: &mut Violations,
-        at: Path<'_>,
-        fingerprint: [u8; 16],
-    ) -> Result<StepCall, Noted> {
-        let comment = found.text(at.field("comment"), &self.comment);
-        let metadata = metadata(found, at.field("metadata"), self.metadata);
-        let actor = read_actor(found, at.field("actor"), self.actor);
-        let store_view = found.optional(at.field("store_view"), &self.store_view);
-        let expected_version = found.positive(at.field("expected_version"), self.expected_version);
-        let request = read_request_key(found, at, &self.request_id, fingerprint);
+    pub(crate) fn read(self, at: Path<'_>) -> Read<StepCall> {
+        let comment = at.field("comment").text(&self.comment);
+        let metadata = metadata(at.field("metadata"), self.metadata);
+        let actor = read_actor(at.field("actor"), self.actor);
+        let store_view = at.field("store_view").optional(&self.store_view);
+        let expected_version = at.field("expected_version").positive(self.expected_version);
+        let request = read_request_key(at, &self.request_id, self.fingerprint);
         let request = request?;
         Ok(StepCall {
             context: Context {
@@ -171,91 +189,62 @@ impl StepFields {
     }
 }
 
-/// The fields 24 to 28, which every change of a workflow carries.
-pub(crate) struct EditFields {
-    pub(crate) actor: Option<v1::Actor>,
-    pub(crate) request_id: String,
-    pub(crate) validate_only: bool,
-}
-
-impl EditFields {
-    /// Reads the fields of a request that has no `etag`.
-    pub(crate) fn read_without_etag(
-        self,
-        found: &mut Violations,
-        fingerprint: [u8; 16],
-    ) -> Result<EditCall, Noted> {
-        self.read(found, (Path::REQUEST, String::new()), fingerprint)
-    }
-
-    pub(crate) fn read(
-        self,
-        found: &mut Violations,
-        etag: (Path<'_>, String),
-        fingerprint: [u8; 16],
-    ) -> Result<EditCall, Noted> {
-        let at = Path::REQUEST;
-        let actor = read_actor(found, at.field("actor"), self.actor);
-        let etag = read_etag(found, etag.0, etag.1);
-        let request = read_request_key(found, at, &self.request_id, fingerprint);
-        Ok(EditCall {
-            actor: actor?,
-            etag: etag?,
-            request: request?,
-            validate_only: self.validate_only.into(),
-        })
-    }
-}
-
-fn metadata(
-    found: &mut Violations,
+/// Reads the fields 24 to 28, which every change but those of orders has, and an etag, which is empty
+/// where the request has none.
+pub(crate) fn read_edit(
     at: Path<'_>,
-    metadata: BTreeMap<String, String>,
-) -> Result<Metadata, Noted> {
+    (actor, request_id, validate_only): (Option<v1::Actor>, &str, bool),
+    (etag_at, etag): (Path<'_>, String),
+    fingerprint: [u8; 16],
+) -> Read<EditCall> {
+    let actor = read_actor(at.field("actor"), actor);
+    let etag = read_etag(etag_at, etag);
+    let request = read_request_key(at, request_id, fingerprint);
+    Ok(EditCall {
+        actor: actor?,
+        etag: etag?,
+        request: request?,
+        validate_only: validate_only.into(),
+    })
+}
+
+fn metadata(at: Path<'_>, metadata: BTreeMap<String, String>) -> Read<Metadata> {
     if metadata
         .keys()
         .any(|key| key.starts_with(RESERVED_KEY_PREFIX))
     {
         let expected = "a map without keys that begin with `waymark.`";
-        return Err(found.note(at, Invalid::Malformed { expected }));
+        return Err(at.note(Invalid::Malformed { expected }));
     }
-    found.check(at, Metadata::new(metadata))
+    at.check(Metadata::new(metadata))
 }
 
 /// Reads `request_id`, where empty means that the call is not idempotent.
-pub(crate) fn read_request_key(
-    found: &mut Violations,
-    at: Path<'_>,
-    id: &str,
-    fingerprint: [u8; 16],
-) -> Result<Option<RequestKey>, Noted> {
-    let id = found.optional(at.field("request_id"), id)?;
+fn read_request_key(at: Path<'_>, id: &str, fingerprint: [u8; 16]) -> Read<Option<RequestKey>> {
+    let id = at.field("request_id").optional(id)?;
     Ok(id.map(|id| RequestKey { id, fingerprint }))
 }
 
-fn read_etag(found: &mut Violations, at: Path<'_>, etag: String) -> Result<Option<String>, Noted> {
+fn read_etag(at: Path<'_>, etag: String) -> Read<Option<String>> {
     let (max, actual) = (ETAG_BYTES_MAX, etag.len());
     if actual > max {
-        return Err(found.note(at, Invalid::TooLarge { max, actual }));
+        return Err(at.note(Invalid::TooLarge { max, actual }));
     }
     Ok(Some(etag).filter(|etag| !etag.is_empty()))
 }
 
 /// Reads `page_size` and `page_token`.
 pub(crate) fn read_page(
-    found: &mut Violations,
+    at: Path<'_>,
     page_size: i32,
     page_token: String,
     arguments: [u8; 16],
-) -> Result<PageRequest, Noted> {
-    let size = match usize::try_from(page_size) {
-        Ok(0) => PAGE_SIZE_DEFAULT,
-        Ok(size) => size.min(PAGE_SIZE_MAX),
-        Err(_) => {
-            let (min, max) = (0, i64::from(i32::MAX));
-            let at = Path::REQUEST;
-            return Err(found.note(at.field("page_size"), Invalid::OutOfRange { min, max }));
-        }
+) -> Read<PageRequest> {
+    let (min, max) = (0, i64::from(i32::MAX));
+    let size = usize::try_from(page_size).map_err(|_| Invalid::OutOfRange { min, max });
+    let size = match at.field("page_size").check(size)? {
+        0 => PAGE_SIZE_DEFAULT,
+        size => size.min(PAGE_SIZE_MAX),
     };
     Ok(PageRequest {
         size,

@@ -3,242 +3,157 @@
 use std::collections::BTreeSet;
 
 use waymark_domain::{
-    order::{Customer, LINES_MAX, NewLine, NewOrder},
-    value::{Attributes, EmailAddress, Invalid, Money, Quantity, Text, WorkflowCode},
+    order::{Customer, NewLine, NewOrder},
+    value::{Attributes, EmailAddress, Invalid, LINES_MAX, Money, Quantity, Text, WorkflowCode},
 };
 
 use super::{
-    call::{StepCall, StepFields, fill_in, fingerprint},
-    command::above_zero,
-    step::{ParsedChange, ParsedStep},
-    violations::{Noted, Path, Violations},
+    call::{fill_in, step_fields},
+    parsed::{ParsedChange, ParsedStep},
+    violations::{Path, Read},
 };
 use crate::{invalid::Problem, v1};
 
 /// Reads a call that places an order.
 pub(crate) fn read(
-    found: &mut Violations,
     at: Path<'_>,
     mut request: v1::CreateOrderRequest,
     default: &WorkflowCode,
-) -> Result<ParsedStep, Noted> {
+) -> Read<ParsedStep> {
     if let Some(order) = &mut request.order {
         fill_in(&mut order.workflow, default);
     }
-    let fingerprint = fingerprint!("CreateOrder", step request);
-    let v1::CreateOrderRequest {
-        order,
-        comment,
-        notify_customer,
-        visible_to_customer,
-        metadata,
-        actor,
-        store_view,
-        expected_version,
-        request_id,
-        validate_only,
-    } = request;
-    let fields = StepFields {
-        comment,
-        notify_customer,
-        visible_to_customer,
-        metadata,
-        actor,
-        store_view,
-        expected_version,
-        request_id,
-        validate_only,
-    };
-    let call = fields.read(found, at, fingerprint);
+    let (fields, (order,)) = step_fields!("CreateOrder", request: CreateOrderRequest { order });
+    let call = fields.read(at);
     let at = at.field("order");
-    let order = found.required(at, order);
-    let mut order = order.and_then(|order| new_order(found, at, order, default))?;
-    let StepCall {
-        context,
-        store_view,
-        expected_version,
-        request,
-        validate_only,
-    } = call?;
-    order.expected_version = expected_version;
-    Ok(ParsedStep {
-        workflow: order.workflow.clone(),
-        order_id: order.id.clone(),
-        request,
-        change: ParsedChange::Create {
-            order: Box::new(order),
-            context,
-        },
-        store_view,
-        validate_only,
-        command: "",
-    })
+    let order = at.required(order)?;
+    refuse_done(at, &order);
+    let order = new_order(at, order, default);
+    let (order, call) = (order?, call?);
+    let names = (order.workflow.clone(), order.id.clone());
+    Ok(ParsedStep::new(names, call, |context, expected_version| {
+        let order = Box::new(NewOrder {
+            expected_version,
+            ..order
+        });
+        ParsedChange::Create { order, context }
+    }))
 }
 
 /// Fields that only the server sets are ignored, as long as they do not say that something was
 /// done already: an order cannot be placed as paid or held. All of it is due, and may be said to be.
-fn new_order(
-    found: &mut Violations,
-    at: Path<'_>,
-    order: v1::Order,
-    default: &WorkflowCode,
-) -> Result<NewOrder, Noted> {
-    let v1::Order {
-        workflow,
-        id,
-        state,
-        status,
-        status_label: _,
-        visible_on_storefront: _,
-        version: _,
-        lines,
-        currency,
-        grand_total,
-        total_paid,
-        total_refunded,
-        store_view,
-        customer,
-        attributes,
-        holds,
-        return_state,
-        return_status,
-        allowed_operations: _,
-        create_time: _,
-        update_time: _,
-        status_time: _,
-        due_time: _,
-        feed_url: _,
-        total_canceled,
-        total_invoiced,
-        total_due,
-        total_overpaid,
-    } = order;
+fn refuse_done(at: Path<'_>, order: &v1::Order) {
+    let due = order.total_due;
     let done_already = [
-        ("total_paid", total_paid != 0),
-        ("total_refunded", total_refunded != 0),
-        ("total_canceled", total_canceled != 0),
-        ("total_invoiced", total_invoiced != 0),
-        ("total_due", total_due != 0 && total_due != grand_total),
-        ("total_overpaid", total_overpaid != 0),
-        ("holds", !holds.is_empty()),
-        ("return_state", !return_state.is_empty()),
-        ("return_status", !return_status.is_empty()),
+        ("total_paid", order.total_paid != 0),
+        ("total_refunded", order.total_refunded != 0),
+        ("total_canceled", order.total_canceled != 0),
+        ("total_invoiced", order.total_invoiced != 0),
+        ("total_due", due != 0 && due != order.grand_total),
+        ("total_overpaid", order.total_overpaid != 0),
+        ("holds", !order.holds.is_empty()),
+        ("return_state", !order.return_state.is_empty()),
+        ("return_status", !order.return_status.is_empty()),
     ];
     for (field, _) in done_already.into_iter().filter(|(_, given)| *given) {
-        found.note(at.field(field), Problem::OutputOnly);
+        at.field(field).note(Problem::OutputOnly);
     }
-    let workflow = found.workflow(at, &workflow, default);
-    let id = found.text(at.field("id"), &id);
-    let state = found.optional(at.field("state"), &state);
-    let status = found.optional(at.field("status"), &status);
-    let lines = new_lines(found, at.field("lines"), lines);
-    let currency = found.optional(at.field("currency"), &currency);
-    let grand_total = found.check(at.field("grand_total"), Money::new(grand_total));
-    let store_view = found.optional(at.field("store_view"), &store_view);
-    let customer = read_customer(found, at.field("customer"), customer.unwrap_or_default());
-    let attributes = found.check(at.field("attributes"), Attributes::new(attributes));
-    Ok(NewOrder {
-        workflow: workflow?,
-        id: id?,
-        state: state?,
-        status: status?,
-        lines: lines?,
-        currency: currency?,
-        grand_total: grand_total?,
-        store_view: store_view?,
-        customer: customer?,
-        attributes: attributes?,
+}
+
+reader! {
+    fn new_order(
+        Order {
+            status_label, visible_on_storefront, version, total_paid, total_refunded, holds,
+            return_state, return_status, allowed_operations, create_time, update_time, status_time,
+            due_time, feed_url, total_canceled, total_invoiced, total_due, total_overpaid,
+        },
+        default: &WorkflowCode
+    ) -> NewOrder {
+        workflow: with(workflow; |at| at.workflow(&workflow, default)),
+        id: text(id),
+        state: optional(state),
+        status: optional(status),
+        lines: by(lines; new_lines),
+        currency: optional(currency),
+        grand_total: check(grand_total; Money::new),
+        store_view: optional(store_view),
+        customer: with(customer; |at| {
+            read_customer(at.field("customer"), customer.unwrap_or_default())
+        }),
+        attributes: check(attributes; Attributes::new),
         // A field of the call.
-        expected_version: None,
-    })
+        expected_version: value(; None),
+    }
 }
 
 /// Reads lines as a call may state them: with what was ordered, not with what was done.
-pub(crate) fn new_lines(
-    found: &mut Violations,
-    at: Path<'_>,
-    lines: Vec<v1::OrderLine>,
-) -> Result<Vec<NewLine>, Noted> {
-    found.count(at, lines.len(), LINES_MAX)?;
+pub(crate) fn new_lines(at: Path<'_>, lines: Vec<v1::OrderLine>) -> Read<Vec<NewLine>> {
     let mut seen = BTreeSet::new();
-    let mut read = Vec::with_capacity(lines.len());
-    for (index, line) in lines.into_iter().enumerate() {
-        let at = at.index(index);
-        let line = new_line(found, at, line);
-        if let Ok(line) = &line
-            && !seen.insert(line.id.clone())
-        {
-            found.note(at.field("id"), Invalid::Duplicate);
+    at.each(lines, LINES_MAX, |at, line| {
+        refuse_done_with(at, &line);
+        let line = new_line(at, line)?;
+        if !seen.insert(line.id.clone()) {
+            at.field("id").note(Invalid::Duplicate);
         }
-        read.push(line);
-    }
-    read.into_iter().collect()
+        Ok(line)
+    })
 }
 
-fn new_line(found: &mut Violations, at: Path<'_>, line: v1::OrderLine) -> Result<NewLine, Noted> {
-    let v1::OrderLine {
-        id,
-        sku,
-        name,
-        quantity_ordered,
-        quantity_invoiced,
-        quantity_shipped,
-        quantity_refunded,
-        quantity_canceled,
-        is_virtual,
-        quantity_returned,
-        total,
-    } = line;
+fn refuse_done_with(at: Path<'_>, line: &v1::OrderLine) {
     let done_already = [
-        ("quantity_invoiced", quantity_invoiced),
-        ("quantity_shipped", quantity_shipped),
-        ("quantity_refunded", quantity_refunded),
-        ("quantity_canceled", quantity_canceled),
-        ("quantity_returned", quantity_returned),
+        ("quantity_invoiced", &line.quantity_invoiced),
+        ("quantity_shipped", &line.quantity_shipped),
+        ("quantity_refunded", &line.quantity_refunded),
+        ("quantity_canceled", &line.quantity_canceled),
+        ("quantity_returned", &line.quantity_returned),
     ];
     for (field, quantity) in done_already {
         if !quantity.is_empty() && quantity.parse() != Ok(Quantity::ZERO) {
-            found.note(at.field(field), Problem::OutputOnly);
+            at.field(field).note(Problem::OutputOnly);
         }
     }
-    let id = found.text(at.field("id"), &id);
-    let sku = found.text(at.field("sku"), &sku);
-    let name = found.text(at.field("name"), &name);
-    let ordered = above_zero(found, at.field("quantity_ordered"), &quantity_ordered);
-    let total = total.map(|total| found.check(at.field("total"), Money::new(total)));
-    Ok(NewLine {
-        id: id?,
-        sku: sku?,
-        name: name?,
-        ordered: ordered?,
-        is_virtual,
-        total: total.transpose()?,
-    })
 }
 
-fn read_customer(
-    found: &mut Violations,
-    at: Path<'_>,
-    customer: v1::Customer,
-) -> Result<Customer, Noted> {
-    let v1::Customer {
-        id,
-        email,
-        name,
-        guest,
-    } = customer;
-    let id = found.text(at.field("id"), &id);
-    let email: Result<Text<320>, _> = found.text(at.field("email"), &email);
-    // What is no text has been noted already.
-    let address = email.as_ref().map_or(Ok(()), |email| {
-        found.check(at.field("email"), EmailAddress::check(email.as_str()))
-    });
-    let name = found.text(at.field("name"), &name);
-    address?;
-    Ok(Customer {
-        id: id?,
-        email: email?,
-        name: name?,
-        guest,
-    })
+reader! {
+    fn new_line(OrderLine {
+        quantity_invoiced, quantity_shipped, quantity_refunded, quantity_canceled,
+        quantity_returned,
+    }) -> NewLine {
+        id: text(id),
+        sku: text(sku),
+        name: text(name),
+        ordered: borrowed(quantity_ordered; above_zero),
+        is_virtual: same(is_virtual),
+        total: given(total; money),
+    }
+}
+
+/// Reads a quantity that must be more than nothing.
+pub(crate) fn above_zero(at: Path<'_>, text: &str) -> Read<Quantity> {
+    let quantity: Quantity = at.text(text)?;
+    if quantity.is_zero() {
+        let expected = "more than 0";
+        return Err(at.note(Invalid::Malformed { expected }));
+    }
+    Ok(quantity)
+}
+
+/// Reads an amount.
+pub(crate) fn money(at: Path<'_>, units: i64) -> Read<Money> {
+    at.check(Money::new(units))
+}
+
+reader! {
+    fn read_customer(Customer) -> Customer {
+        id: text(id),
+        email: borrowed(email; address),
+        name: text(name),
+        guest: same(guest),
+    }
+}
+
+fn address(at: Path<'_>, email: &str) -> Read<Text<320>> {
+    let email: Text<320> = at.text(email)?;
+    at.check(EmailAddress::check(email.as_str()))?;
+    Ok(email)
 }

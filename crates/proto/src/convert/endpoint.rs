@@ -6,112 +6,101 @@ use std::{fmt, time::Duration};
 use waymark_domain::value::{Description, EndpointCode, Invalid};
 
 use super::{
-    call::{EditCall, EditFields, PageRequest, fingerprint, read_page},
-    mask::{Mask, Paths},
-    violations::{Noted, Path, Violations},
-};
-use crate::{
-    invalid::{InvalidRequest, MaskProblem},
-    v1,
+    call::{EditCall, PageRequest},
+    instant::duration_from_wire,
+    violations::{Path, Read},
 };
 
-/// How long old secrets sign where nothing else is asked.
+/// The time for which old secrets sign where nothing else is asked.
 const GRACE_PERIOD_DEFAULT: Duration = Duration::from_hours(24);
 /// The longest time for which old secrets sign.
 const GRACE_PERIOD_MAX: Duration = Duration::from_hours(30 * 24);
-/// How many bytes the text of a secret may have; what follows `whsec_` is checked later.
+/// The most bytes that the text of a secret may have; what follows `whsec_` is checked later.
 const SECRET_TEXT_MAX: usize = 256;
-
-const PATHS: Paths = Paths {
-    updatable: &["url", "description", "active"],
-    maps: &[],
-    fixed: &[
-        ("code", MaskProblem::Immutable),
-        ("problem", MaskProblem::OutputOnly),
-        ("secrets", MaskProblem::OutputOnly),
-        ("etag", MaskProblem::OutputOnly),
-        ("create_time", MaskProblem::OutputOnly),
-        ("update_time", MaskProblem::OutputOnly),
-    ],
-};
 
 /// A secret as a caller gave it. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GivenSecret(String);
 
-/// Asks for a new endpoint.
+/// An endpoint that shall be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateEndpoint {
+pub struct NewEndpoint {
     /// Its code.
     pub code: EndpointCode,
-    /// Where it listens, as it was given; not empty.
+    /// Its URL, as it was given; not empty.
     pub url: String,
-    /// What it is for.
+    /// Its description.
     pub description: Description,
     /// Whether anything is sent there.
     pub active: bool,
+}
+
+request! {
+    /// Asks for a new endpoint.
+    CreateEndpoint: CreateEndpointRequest;
+    hash = "CreateEndpoint" without request_id, validate_only;
+    /// The actor and the key of the call; without an etag.
+    edit: EditCall = edit(actor, request_id, validate_only; hash),
     /// Its secret; none for one that the server makes.
-    pub secret: Option<GivenSecret>,
-    /// Who asks, and how; there is no etag.
-    pub edit: EditCall,
+    secret: Option<GivenSecret> = by(secret; GivenSecret::read),
+    /// The endpoint.
+    endpoint: NewEndpoint = required(endpoint; new_endpoint),
 }
 
-/// Asks for one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GetEndpoint {
+request! {
+    /// Asks for one endpoint.
+    GetEndpoint: GetEndpointRequest;
     /// Its code.
-    pub code: EndpointCode,
+    code: EndpointCode = text(code),
 }
 
-/// Asks for a page of endpoints.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListEndpoints {
-    /// Which page.
-    pub page: PageRequest,
+request! {
+    /// Asks for a page of endpoints.
+    ListEndpoints: ListEndpointsRequest;
+    arguments = "ListEndpoints" without page_size, page_token;
+    /// The page.
+    page: PageRequest = page(page_size, page_token; arguments),
 }
 
-/// Asks to change an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpdateEndpoint {
-    /// Its code.
-    pub code: EndpointCode,
-    /// What shall change.
-    pub patch: EndpointPatch,
-    /// Who asks, and how; the etag is the endpoint's.
-    pub edit: EditCall,
+update_request! {
+    /// Asks to change an endpoint.
+    UpdateEndpoint: UpdateEndpointRequest;
+    "UpdateEndpoint", endpoint(EndpointCode, EndpointPatch by endpoint_patch)
 }
 
-/// What shall change of an endpoint; none for nothing.
+/// Changes of an endpoint; none for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndpointPatch {
-    /// Where it listens, as it was given; not empty.
+    /// Its URL, as it was given; not empty.
     pub url: Option<String>,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
     /// Whether anything is sent there.
     pub active: Option<bool>,
 }
 
-/// Asks to delete an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeleteEndpoint {
+request! {
+    /// Asks to delete an endpoint.
+    DeleteEndpoint: DeleteEndpointRequest;
+    hash = "DeleteEndpoint" without request_id, validate_only;
     /// Its code.
-    pub code: EndpointCode,
-    /// Who asks, and how; the etag is the endpoint's.
-    pub edit: EditCall,
+    code: EndpointCode = text(code),
+    /// The actor and the key of the call; the etag is the endpoint's.
+    edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 
-/// Asks for a new secret of an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RotateEndpointSecret {
+request! {
+    /// Asks for a new secret of an endpoint.
+    RotateEndpointSecret: RotateEndpointSecretRequest;
+    hash = "RotateEndpointSecret" without request_id, validate_only;
     /// Its code.
-    pub code: EndpointCode,
+    code: EndpointCode = text(code),
     /// The new secret; none for one that the server makes.
-    pub secret: Option<GivenSecret>,
-    /// How long the old secrets sign beside it.
-    pub grace_period: Duration,
-    /// Who asks, and how; the etag is the endpoint's.
-    pub edit: EditCall,
+    secret: Option<GivenSecret> = by(secret; GivenSecret::read),
+    /// The time for which the old secrets sign beside it.
+    grace_period: Duration = by(grace_period; read_grace_period),
+    /// The actor and the key of the call; the etag is the endpoint's.
+    edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 
 impl GivenSecret {
@@ -120,11 +109,10 @@ impl GivenSecret {
         &self.0
     }
 
-    fn read(found: &mut Violations, text: String) -> Result<Option<Self>, Noted> {
+    fn read(at: Path<'_>, text: String) -> Read<Option<Self>> {
         let (max, actual) = (SECRET_TEXT_MAX, text.len());
         if actual > max {
-            let at = Path::REQUEST;
-            return Err(found.note(at.field("secret"), Invalid::TooLarge { max, actual }));
+            return Err(at.note(Invalid::TooLarge { max, actual }));
         }
         Ok(Some(text).filter(|text| !text.is_empty()).map(Self))
     }
@@ -136,255 +124,42 @@ impl fmt::Debug for GivenSecret {
     }
 }
 
-impl CreateEndpoint {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::CreateEndpointRequest) -> Result<Self, InvalidRequest> {
-        let fingerprint =
-            fingerprint!("CreateEndpoint", request, without request_id, validate_only);
-        let v1::CreateEndpointRequest {
-            endpoint,
-            secret,
-            actor,
-            request_id,
-            validate_only,
-        } = request;
-        let fields = EditFields {
-            actor,
-            request_id,
-            validate_only,
-        };
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let edit = fields.read_without_etag(found, fingerprint);
-            let secret = GivenSecret::read(found, secret);
-            let at = at.field("endpoint");
-            let v1::Endpoint {
-                code,
-                url,
-                description,
-                active,
-                problem: _,
-                secrets: _,
-                etag: _,
-                create_time: _,
-                update_time: _,
-            } = found.required(at, endpoint)?;
-            let code = found.text(at.field("code"), &code);
-            let url = read_url(found, at.field("url"), url);
-            let description = found.text(at.field("description"), &description);
-            Ok(Self {
-                code: code?,
-                url: url?,
-                description: description?,
-                active: active.unwrap_or(true),
-                secret: secret?,
-                edit: edit?,
-            })
-        })
+reader! {
+    fn new_endpoint(
+        Endpoint { problem, secrets, etag, create_time, update_time }
+    ) -> NewEndpoint {
+        code: text(code),
+        url: by(url; read_url),
+        description: text(description),
+        active: or(active; true),
     }
 }
 
-impl GetEndpoint {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(request: &v1::GetEndpointRequest) -> Result<Self, InvalidRequest> {
-        let v1::GetEndpointRequest { code } = request;
-        Violations::collect(|found| {
-            let code = found.text(Path::REQUEST.field("code"), code)?;
-            Ok(Self { code })
-        })
+patch! {
+    fn endpoint_patch(Endpoint {
+        Immutable: code;
+        OutputOnly: problem, secrets, etag, create_time, update_time;
+    }) -> EndpointPatch {
+        url: by(url; read_url),
+        description: text(description),
+        active: or(active; true),
     }
 }
 
-impl ListEndpoints {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::ListEndpointsRequest) -> Result<Self, InvalidRequest> {
-        let arguments = fingerprint!("ListEndpoints", request, without page_size, page_token);
-        let v1::ListEndpointsRequest {
-            page_size,
-            page_token,
-        } = request;
-        Violations::collect(|found| {
-            let page = read_page(found, page_size, page_token, arguments)?;
-            Ok(Self { page })
-        })
-    }
-}
-
-impl UpdateEndpoint {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::UpdateEndpointRequest) -> Result<Self, InvalidRequest> {
-        let fingerprint =
-            fingerprint!("UpdateEndpoint", request, without request_id, validate_only);
-        let v1::UpdateEndpointRequest {
-            endpoint,
-            update_mask,
-            actor,
-            request_id,
-            validate_only,
-        } = request;
-        let fields = EditFields {
-            actor,
-            request_id,
-            validate_only,
-        };
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let mask = Mask::read(found, Path::REQUEST, update_mask, &PATHS);
-            let at = at.field("endpoint");
-            let endpoint = found.required(at, endpoint);
-            let etag = endpoint.as_ref().map(|endpoint| endpoint.etag.clone());
-            let etag = (at.field("etag"), etag.unwrap_or_default());
-            let edit = fields.read(found, etag, fingerprint);
-            let endpoint = endpoint.and_then(|endpoint| {
-                let code = found.text(at.field("code"), &endpoint.code);
-                let patch = EndpointPatch::read(found, at, endpoint, &mask);
-                Ok((code?, patch?))
-            });
-            let (code, patch) = endpoint?;
-            Ok(Self {
-                code,
-                patch,
-                edit: edit?,
-            })
-        })
-    }
-}
-
-impl EndpointPatch {
-    fn read(
-        found: &mut Violations,
-        at: Path<'_>,
-        endpoint: v1::Endpoint,
-        mask: &Mask,
-    ) -> Result<Self, Noted> {
-        let v1::Endpoint {
-            code: _,
-            url,
-            description,
-            active,
-            problem: _,
-            secrets: _,
-            etag: _,
-            create_time: _,
-            update_time: _,
-        } = endpoint;
-        let url = mask.take("url", url);
-        let url = url.map(|url| read_url(found, at.field("url"), url));
-        let description = mask.take("description", description);
-        let description = description.map(|text| found.text(at.field("description"), &text));
-        let active = mask.take("active", active);
-        Ok(Self {
-            url: url.transpose()?,
-            description: description.transpose()?,
-            active: active.map(|active| active.unwrap_or(true)),
-        })
-    }
-}
-
-impl DeleteEndpoint {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::DeleteEndpointRequest) -> Result<Self, InvalidRequest> {
-        let fingerprint =
-            fingerprint!("DeleteEndpoint", request, without request_id, validate_only);
-        let v1::DeleteEndpointRequest {
-            code,
-            actor,
-            etag,
-            request_id,
-            validate_only,
-        } = request;
-        let fields = EditFields {
-            actor,
-            request_id,
-            validate_only,
-        };
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let code = found.text(at.field("code"), &code);
-            let edit = fields.read(found, (at.field("etag"), etag), fingerprint);
-            Ok(Self {
-                code: code?,
-                edit: edit?,
-            })
-        })
-    }
-}
-
-impl RotateEndpointSecret {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::RotateEndpointSecretRequest) -> Result<Self, InvalidRequest> {
-        let fingerprint =
-            fingerprint!("RotateEndpointSecret", request, without request_id, validate_only);
-        let v1::RotateEndpointSecretRequest {
-            code,
-            secret,
-            grace_period,
-            actor,
-            etag,
-            request_id,
-            validate_only,
-        } = request;
-        let fields = EditFields {
-            actor,
-            request_id,
-            validate_only,
-        };
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let code = found.text(at.field("code"), &code);
-            let secret = GivenSecret::read(found, secret);
-            let grace_period = grace_period.map(|span| read_grace_period(found, span));
-            let edit = fields.read(found, (at.field("etag"), etag), fingerprint);
-            Ok(Self {
-                code: code?,
-                secret: secret?,
-                grace_period: grace_period.transpose()?.unwrap_or(GRACE_PERIOD_DEFAULT),
-                edit: edit?,
-            })
-        })
-    }
-}
-
-fn read_url(found: &mut Violations, at: Path<'_>, url: String) -> Result<String, Noted> {
+fn read_url(at: Path<'_>, url: String) -> Read<String> {
     if url.is_empty() {
-        return Err(found.note(at, Invalid::Empty));
+        return Err(at.note(Invalid::Empty));
     }
     Ok(url)
 }
 
-fn read_grace_period(
-    found: &mut Violations,
-    span: prost_types::Duration,
-) -> Result<Duration, Noted> {
-    let prost_types::Duration { seconds, nanos } = span;
-    let span = match (u64::try_from(seconds), u32::try_from(nanos)) {
-        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Some(Duration::new(seconds, nanos)),
-        _ => None,
+fn read_grace_period(at: Path<'_>, span: Option<prost_types::Duration>) -> Read<Duration> {
+    let Some(span) = span else {
+        return Ok(GRACE_PERIOD_DEFAULT);
     };
-    let span = span.filter(|span| *span <= GRACE_PERIOD_MAX);
+    let span = duration_from_wire(span).filter(|span| *span <= GRACE_PERIOD_MAX);
     span.ok_or_else(|| {
         let expected = "a period of at most 30 days, not negative";
-        found.note(
-            Path::REQUEST.field("grace_period"),
-            Invalid::Malformed { expected },
-        )
+        at.note(Invalid::Malformed { expected })
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use waymark_domain::value::{Invalid, Period, Timestamp};
 
-use super::violations::{Noted, Path, Violations};
+use super::violations::{Path, Read};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const NANOS_PER_MICRO: i32 = 1_000;
@@ -25,35 +25,31 @@ pub fn timestamp_to_wire(timestamp: Timestamp) -> prost_types::Timestamp {
 
 /// Reads an instant that something must be later than; what is finer than microseconds is cut off.
 pub(crate) fn lower_bound(
-    found: &mut Violations,
     at: Path<'_>,
     timestamp: Option<prost_types::Timestamp>,
-) -> Result<Option<Timestamp>, Noted> {
-    let parts = timestamp.map(|timestamp| split(found, at, timestamp));
-    Ok(parts
-        .transpose()?
-        .map(|(micros, _)| Timestamp::from_micros(micros)))
+) -> Read<Option<Timestamp>> {
+    let parts = split(at, timestamp)?;
+    Ok(parts.map(|(micros, _)| Timestamp::from_micros(micros)))
 }
 
 /// Reads an instant that something must be earlier than; what is finer than microseconds is
 /// rounded up, so that no instant before it is left out.
 pub(crate) fn upper_bound(
-    found: &mut Violations,
     at: Path<'_>,
     timestamp: Option<prost_types::Timestamp>,
-) -> Result<Option<Timestamp>, Noted> {
-    let parts = timestamp.map(|timestamp| split(found, at, timestamp));
-    let rounded = |(micros, rest): (i64, i32)| micros + i64::from(rest.min(1));
-    Ok(parts
-        .transpose()?
-        .map(|parts| Timestamp::from_micros(rounded(parts))))
+) -> Read<Option<Timestamp>> {
+    let parts = split(at, timestamp)?;
+    Ok(parts.map(|(micros, rest)| Timestamp::from_micros(micros + i64::from(rest.min(1)))))
 }
 
 /// Writes a period as protobuf has it.
 pub(crate) fn period_to_wire(period: Period) -> prost_types::Duration {
-    let span = period.duration();
+    duration_to_wire(period.duration())
+}
+
+/// Writes a duration as protobuf has it.
+pub(crate) fn duration_to_wire(span: Duration) -> prost_types::Duration {
     prost_types::Duration {
-        // Ten years at most.
         seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         // Less than a second, so it fits.
         nanos: i32::try_from(span.subsec_nanos()).unwrap_or_default(),
@@ -61,33 +57,31 @@ pub(crate) fn period_to_wire(period: Period) -> prost_types::Duration {
 }
 
 /// Reads a period.
-pub(crate) fn period_from_wire(
-    found: &mut Violations,
-    at: Path<'_>,
-    span: prost_types::Duration,
-) -> Result<Period, Noted> {
+pub(crate) fn period_from_wire(at: Path<'_>, span: prost_types::Duration) -> Read<Period> {
+    // No period is as short as that of what is no duration.
+    at.check(Period::new(duration_from_wire(span).unwrap_or_default()))
+}
+
+/// Reads a duration; none for a negative one and for what no duration is.
+pub(crate) fn duration_from_wire(span: prost_types::Duration) -> Option<Duration> {
     let prost_types::Duration { seconds, nanos } = span;
-    let span = match (u64::try_from(seconds), u32::try_from(nanos)) {
-        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Duration::new(seconds, nanos),
-        // No period is that short.
-        _ => Duration::ZERO,
-    };
-    found.check(at, Period::new(span))
+    match (u64::try_from(seconds), u32::try_from(nanos)) {
+        (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
+        _ => None,
+    }
 }
 
 /// Splits an instant into whole microseconds and the nanoseconds that are left.
-fn split(
-    found: &mut Violations,
-    at: Path<'_>,
-    timestamp: prost_types::Timestamp,
-) -> Result<(i64, i32), Noted> {
-    let prost_types::Timestamp { seconds, nanos } = timestamp;
+fn split(at: Path<'_>, timestamp: Option<prost_types::Timestamp>) -> Read<Option<(i64, i32)>> {
+    let Some(prost_types::Timestamp { seconds, nanos }) = timestamp else {
+        return Ok(None);
+    };
     if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
         let expected = "an instant between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z";
-        return Err(found.note(at, Invalid::Malformed { expected }));
+        return Err(at.note(Invalid::Malformed { expected }));
     }
     let micros = seconds * MICROS_PER_SECOND + i64::from(nanos / NANOS_PER_MICRO);
-    Ok((micros, nanos % NANOS_PER_MICRO))
+    Ok(Some((micros, nanos % NANOS_PER_MICRO)))
 }
 
 #[cfg(test)]
@@ -95,12 +89,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::convert::violations::Violations;
 
     fn read(timestamp: prost_types::Timestamp) -> Option<(i64, i64)> {
-        let both = Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let lower = lower_bound(found, at, Some(timestamp))?;
-            Ok((lower, upper_bound(found, at, Some(timestamp))?))
+        let both = Violations::collect(|at| {
+            let lower = lower_bound(at, Some(timestamp))?;
+            Ok((lower, upper_bound(at, Some(timestamp))?))
         });
         let (lower, upper) = both.ok()?;
         Some((lower?.micros(), upper?.micros()))

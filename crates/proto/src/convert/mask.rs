@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use prost_types::FieldMask;
 
-use super::violations::{Path, Violations};
+use super::violations::Path;
 use crate::invalid::{MaskProblem, Problem, quoted};
 
 /// The path that stands for every field that can be changed.
 const EVERYTHING: &str = "*";
-/// How many paths a mask may have.
+/// The most paths that a mask may have.
 const PATHS_MAX: usize = 1_000;
 
 /// The paths of a resource.
@@ -18,11 +18,11 @@ pub(crate) struct Paths {
     pub(crate) updatable: &'static [&'static str],
     /// Maps of which an update may name single keys, as `attributes.colour`.
     pub(crate) maps: &'static [&'static str],
-    /// Those that it may not, and why.
+    /// Those that it may not, with the reason.
     pub(crate) fixed: &'static [(&'static str, MaskProblem)],
 }
 
-/// Which fields an update is about.
+/// The fields that an update is about.
 pub(crate) enum Mask {
     /// Every field that is set.
     Set,
@@ -32,12 +32,7 @@ pub(crate) enum Mask {
 
 impl Mask {
     /// Reads the mask of the request at a path, and notes what it must not name. An unset or empty one means what is set.
-    pub(crate) fn read(
-        found: &mut Violations,
-        at: Path<'_>,
-        mask: Option<FieldMask>,
-        paths: &Paths,
-    ) -> Self {
+    pub(crate) fn read(at: Path<'_>, mask: Option<FieldMask>, paths: &Paths) -> Self {
         let named = mask.map(|FieldMask { paths }| paths).unwrap_or_default();
         if named.is_empty() {
             return Self::Set;
@@ -46,13 +41,13 @@ impl Mask {
             return Self::Named(paths.updatable.iter().map(ToString::to_string).collect());
         }
         let at = at.field("update_mask");
-        if found.count(at, named.len(), PATHS_MAX).is_err() {
+        if at.count(named.len(), PATHS_MAX).is_err() {
             return Self::Named(BTreeSet::new());
         }
         for path in &named {
             if let Some(problem) = paths.refusal(path) {
                 let path = quoted(path);
-                found.note(at, Problem::Mask { path, problem });
+                at.note(Problem::Mask { path, problem });
             }
         }
         Self::Named(named.into_iter().collect())
@@ -60,11 +55,24 @@ impl Mask {
 
     /// The value, if the update is about it: named, or set where nothing is named.
     pub(crate) fn take<T: Default + PartialEq>(&self, path: &str, value: T) -> Option<T> {
-        let is_meant = match self {
+        let is_taken = match self {
             Self::Set => value != T::default(),
             Self::Named(paths) => paths.contains(path),
         };
-        is_meant.then_some(value)
+        is_taken.then_some(value)
+    }
+
+    /// The value, if the update is about it or names the whole that it is part of.
+    pub(crate) fn take_part<T: Default + PartialEq>(
+        &self,
+        whole: &str,
+        path: &str,
+        value: T,
+    ) -> Option<T> {
+        if self.names(whole) {
+            return Some(value);
+        }
+        self.take(path, value)
     }
 
     /// Whether the update names this path.
@@ -106,12 +114,12 @@ impl Paths {
     fn spelled(&self, path: &str) -> Option<&'static str> {
         let fixed = self.fixed.iter().map(|(name, _)| *name);
         let mut names = self.updatable.iter().copied().chain(fixed);
-        let is_meant = |name: &&'static str| {
+        let is_spelled = |name: &&'static str| {
             let camel = lower_camel(name);
             let is_key = self.maps.contains(name) && key_of(path, &camel).is_some();
             camel == path || is_key
         };
-        names.find(is_meant)
+        names.find(is_spelled)
     }
 }
 

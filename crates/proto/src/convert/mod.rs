@@ -1,6 +1,12 @@
 //! Between the wire and the domain. Requests are read by `X::read`, which takes a message apart
 //! naming every field and notes every violation; what the domain has to say is written by `From`
-//! and the functions `…_to_wire`.
+//! and the functions `…_to_wire`. Most of both are tables: `request` makes requests of them,
+//! `fields` readers and writers of the messages within.
+
+#[macro_use]
+mod fields;
+#[macro_use]
+mod request;
 
 mod action;
 mod actor;
@@ -9,17 +15,16 @@ mod command;
 mod created;
 pub mod delivery;
 pub mod endpoint;
+mod enums;
 pub mod history;
 mod instant;
-mod listing;
 mod mask;
 pub mod order;
+mod parsed;
 mod patch;
 pub mod state;
-mod stated;
 pub mod status;
 pub mod step;
-mod taken;
 pub mod tracking;
 pub mod transition;
 mod violations;

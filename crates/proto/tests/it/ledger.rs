@@ -244,7 +244,7 @@ fn a_secret_is_part_of_what_is_asked_and_is_never_shown() {
         CreateEndpoint::read(request).unwrap()
     };
     let (none, given) = (read(""), read("whsec_AAAA"));
-    assert!(none.secret.is_none() && none.active);
+    assert!(none.secret.is_none() && none.endpoint.active);
     assert_eq!(given.secret.as_ref().unwrap().as_str(), "whsec_AAAA");
     assert!(!format!("{given:?}").contains("AAAA"));
     let print = |call: CreateEndpoint| call.edit.request.unwrap().fingerprint;

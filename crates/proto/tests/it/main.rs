@@ -7,6 +7,7 @@
 )]
 
 mod arbitrary;
+mod contract_page;
 mod ledger;
 mod masks;
 mod refused;

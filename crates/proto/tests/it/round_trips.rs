@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use waymark_domain::{
-    order::{Credits, Line, NewOrder, Order, Standing},
+    order::{Credits, Line, NewOrder, Order},
     value::Money,
-    workflow::Record,
+    workflow::{Record, Standing},
 };
 use waymark_proto::{
     convert::{
@@ -108,7 +108,7 @@ proptest! {
         let workflow = default_workflow();
         let request = v1::GetOrderRequest {
             workflow: text.clone(),
-            id: text.clone(),
+            order_id: text.clone(),
             store_view: text.clone(),
         };
         if let Err(invalid) = GetOrder::read(request, &workflow) {

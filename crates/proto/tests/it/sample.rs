@@ -4,10 +4,11 @@ use std::{fmt::Debug, str::FromStr};
 
 use waymark_domain::{
     actor::Actor,
-    order::{Credits, Customer, Line, NewLine, Order, Standing},
+    judge::Graph,
+    order::{Credits, Customer, Line, NewLine, Order},
     value::{Attributes, Money, Quantity, Timestamp, WorkflowCode},
     workflow::{
-        Graph, Record, Workflow,
+        Record, Standing, Workflow,
         document::{self, Format, Mode},
     },
 };

@@ -183,7 +183,7 @@ fn what_customers_see() {
         status_changed,
     };
     assert_eq!(
-        v1::Tracking::from(tracking),
+        v1::Tracking::from(&tracking),
         v1::Tracking {
             order_id: text("1"),
             status_label: text("Unterwegs"),

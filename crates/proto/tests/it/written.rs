@@ -6,11 +6,11 @@ use waymark_domain::{
     history::{
         Change, Destination, Detail, Entry, Kind, LogPosition, Logged, Readers, Recorded, SetOff,
     },
-    order::{Customer, Guarded, Hold, LineQuantity, Order, Rejection, Standing},
+    order::{Customer, Guarded, Hold, LineQuantity, Order, Rejection},
     partition::Partition,
     value::{Money, Timestamp},
     workflow::{
-        Effect, Workflow, diff,
+        Effect, Standing, Workflow, diff,
         document::{Place, Remark},
         lint,
     },

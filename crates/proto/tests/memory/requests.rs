@@ -111,14 +111,14 @@ requests! {
     RevokeTrackingTokenRequest: v1::RevokeTrackingTokenRequest => |r| tracking::RevokeTrackingToken::read(r, &default());
     GetTrackingRequest: v1::GetTrackingRequest => |r| tracking::GetTracking::read(r);
     ListDeliveriesRequest: v1::ListDeliveriesRequest => |r| delivery::ListDeliveries::read(r);
-    GetDeliveryRequest: v1::GetDeliveryRequest => |r| delivery::GetDelivery::read(&r);
+    GetDeliveryRequest: v1::GetDeliveryRequest => |r| delivery::GetDelivery::read(r);
     RetryDeliveryRequest: v1::RetryDeliveryRequest => |r| delivery::RetryDelivery::read(r);
     RetryDeliveriesRequest: v1::RetryDeliveriesRequest => |r| delivery::RetryDeliveries::read(r);
     SkipDeliveryRequest: v1::SkipDeliveryRequest => |r| delivery::SkipDelivery::read(r);
     SkipDeliveriesRequest: v1::SkipDeliveriesRequest => |r| delivery::SkipDeliveries::read(r);
-    TestActionRequest: v1::TestActionRequest => |r| delivery::TestAction::read(r, &default());
+    TestActionRequest: v1::TestActionRequest => |r| workflow::TestAction::read(r, &default());
     CreateEndpointRequest: v1::CreateEndpointRequest => |r| endpoint::CreateEndpoint::read(r);
-    GetEndpointRequest: v1::GetEndpointRequest => |r| endpoint::GetEndpoint::read(&r);
+    GetEndpointRequest: v1::GetEndpointRequest => |r| endpoint::GetEndpoint::read(r);
     ListEndpointsRequest: v1::ListEndpointsRequest => |r| endpoint::ListEndpoints::read(r);
     UpdateEndpointRequest: v1::UpdateEndpointRequest => |r| endpoint::UpdateEndpoint::read(r);
     DeleteEndpointRequest: v1::DeleteEndpointRequest => |r| endpoint::DeleteEndpoint::read(r);

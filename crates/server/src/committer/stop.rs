@@ -1,4 +1,4 @@
-//! How much time a stopping server leaves to what waits for the database.
+//! The time that a stopping server leaves to what waits for the database.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -8,22 +8,22 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// What a stopping server tells its committers. Clones are the same stop.
+/// The deadline of a stopping server, as its committers know it. Clones are the same one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop {
+pub(super) struct StopDeadline {
     /// Until when what waits may be begun.
     until: Arc<OnceLock<Instant>>,
     /// Cancelled when everybody has to be answered.
     over: CancellationToken,
 }
 
-impl Stop {
+impl StopDeadline {
     /// Spends the time until a deadline: in its first half what waits may be begun, and the last
     /// tenth is for answers to find their way.
     pub(super) async fn pass(&self, deadline: Duration) {
         let (half, tenth) = (deadline / 2, deadline / 10);
         if let Some(until) = Instant::now().checked_add(half) {
-            // It is told once.
+            // It is set once.
             let _ = self.until.set(until);
         }
         sleep(deadline.saturating_sub(tenth)).await;
@@ -31,23 +31,20 @@ impl Stop {
         sleep(tenth).await;
     }
 
-    /// Whether the server stops.
-    pub(super) fn is_told(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.until.get().is_some()
     }
 
-    /// How long what waits may be begun yet; none where there is no end to it.
+    /// The time in which units that wait may be begun yet; none where there is no end to it.
     pub(super) fn left(&self) -> Option<Duration> {
         let until = self.until.get()?;
         Some(until.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether everybody has to be answered.
     pub(super) fn is_over(&self) -> bool {
         self.over.is_cancelled()
     }
 
-    /// Waits until everybody has to be answered.
     pub(super) async fn over(&self) {
         self.over.cancelled().await;
     }

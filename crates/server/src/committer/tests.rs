@@ -1,18 +1,17 @@
 use tempfile::TempDir;
 use tokio::{
+    sync::oneshot,
     task::{JoinHandle, yield_now},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use waymark_domain::value::{Comment, OrderId};
 use waymark_persistence::{
-    Clock, DatabaseUrl, Settings, StepChange, UnitMode, test_access::lock_all_and_wait,
+    Clock, CommitError, DatabaseUrl, Settings, StepChange, UnitMode, UnitOutcome, UnitState,
+    test_access::lock_all_and_wait,
 };
 
-use super::*;
-use crate::{
-    dispatch::Wake,
-    sample::{context, creation, workflow},
-};
+use super::{units::Batch, worker::PATIENCE_MIN, *};
+use crate::tests::{context, creation, workflow};
 
 /// What is said of a unit that the database did not take in time.
 const UNAVAILABLE: Result<UnitOutcome, SubmitError> =
@@ -43,13 +42,13 @@ impl Bench {
         for worker in &mut bench.workers.as_mut().unwrap().0 {
             worker.patience = patience;
         }
-        let (locked, told) = oneshot::channel();
+        let (locked, is_locked) = oneshot::channel();
         let store = bench.store.clone();
         let holder = tokio::spawn(async move {
             let wait = Duration::from_mins(1);
             lock_all_and_wait(&store, locked, wait).await.unwrap();
         });
-        told.await.unwrap();
+        is_locked.await.unwrap();
         (bench, holder)
     }
 
@@ -72,9 +71,9 @@ impl Bench {
             queue_units_max,
             batch_steps_max,
         };
-        let vitals = Arc::new(Vitals::opened());
+        let liveness = Arc::new(Liveness::opened());
         let (committer, workers) =
-            Committer::new(&store, &log, &Wake::default(), &vitals, &settings).unwrap();
+            Committer::new(&store, &log, &Wake::default(), &liveness, &settings).unwrap();
         Self {
             committer,
             workers: Some(workers),
@@ -319,7 +318,7 @@ async fn nothing_is_begun_again_where_the_database_fails_a_server_that_stops() {
     let [first, second] = ["1", "2"].map(|id| bench.committer.hand_over(unit(id)).unwrap());
     let stop = bench.committer.stop.clone();
     tokio::spawn(async move { stop.pass(Duration::from_secs(6)).await });
-    while !bench.committer.stop.is_told() {
+    while !bench.committer.stop.is_set() {
         yield_now().await;
     }
     bench.start();

@@ -1,22 +1,22 @@
-//! How much memory a unit takes while it waits, reckoned from its texts and lines. It
+//! The memory that a unit takes while it waits, reckoned from its texts and lines. It
 //! decides how many may wait, so it need not be exact.
 
 use waymark_domain::order::{Action, AttributesPatch, Command, Context, OperationLines, Patch};
 use waymark_persistence::{Step, StepChange, Unit};
 
-/// What units may take together while they wait or are under way, in KiB: 64 MiB.
+/// The most that units may take together while they wait or are under way, in KiB: 64 MiB.
 pub(super) const WEIGHT_MAX: usize = 64 * 1024;
 
-/// What a line of an order takes, with its texts.
+/// Bytes of a line of an order, with its texts.
 const LINE_BYTES: usize = 512;
-/// What the quantity of a line takes, with the line's id.
+/// Bytes of the quantity of a line, with the line's id.
 const QUANTITY_BYTES: usize = 160;
-/// What a hold takes, with its reason and who placed it.
+/// Bytes of a hold, with its reason and who placed it.
 const HOLD_BYTES: usize = 2_048;
-/// What an entry of a map takes beside its texts.
+/// Bytes of an entry of a map beside its texts.
 const ENTRY_BYTES: usize = 64;
 
-/// How much a unit takes, in KiB; at least one, and never more than all units may.
+/// The weight of a unit, in KiB; at least one, and never more than all units may.
 pub(super) fn of_unit(unit: &Unit) -> u32 {
     let bytes: usize = unit.steps.iter().map(of_step).sum();
     let weight = bytes.div_ceil(1024).clamp(1, WEIGHT_MAX);

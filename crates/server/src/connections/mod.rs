@@ -3,14 +3,13 @@
 //! A connection is shared by calls that know nothing of each other, so nothing that one of them does may end it. What
 //! h2 ends connections for is kept from adding up: it is read in turns, see [`turns`], and to the end, see [`received`].
 
-mod deadline;
 mod received;
 mod turns;
 
 use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -18,56 +17,74 @@ use hyper_util::{
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{body::Body, transport::server::Connected};
+use tonic::{Status, body::Body, transport::server::Connected};
 use tower::{Service, ServiceExt};
 
 use self::{
     received::Received,
     turns::{Call, Paced, Turns},
 };
-use crate::{incoming::Acceptor, intake::Line};
+use crate::{incoming::Acceptor, intake::ConnectionQueue};
 
-/// What one connection may ask for at once; a stream of history counts as one call.
+/// Maximum of calls of one connection at once; a stream of history counts as one call.
 const CALLS_MAX: u32 = 4_096;
-/// How much a client may send on one call before it is read: how fast one is over a long way.
+/// Bytes that a client may send on one call before it is read: how fast one is over a long way.
 const CALL_WINDOW_BYTES: u32 = 64 * 1024;
-/// How much a client may send on one connection before it is read: what one costs whose calls wait.
+/// Bytes that a client may send on one connection before it is read: what one costs whose calls wait.
 ///
 /// h2 ends a connection where what is missing from its unread pieces to 256 bytes each comes to more than half of this.
 /// A stream of steps that come faster than they are carried out has as many lie unread as fit its window. The shortest
 /// step makes a piece of 12 bytes, and 64 KiB of these lack 1.3 MB; a usual short one has 35, which lack 0.4 MB. So half
 /// of 4 MiB bears any one such stream, and four usual ones.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The largest headers that are read, so that a call with too large ones is told so; beyond these HTTP/2 answers itself,
+/// The largest headers that are read, so that a call with too large ones gets an answer that says so; beyond these HTTP/2 answers itself,
 /// with a status that is not gRPC's.
 const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;
-/// How often a silent connection is asked for a sign of life, and how long it may take.
+/// The header with the time that the client of a call waits for the answer.
+const DEADLINE: &str = "grpc-timeout";
+/// Its most digits; more are not gRPC.
+const DEADLINE_DIGITS_MAX: usize = 8;
+/// Interval of pings of a silent connection, and the time that an answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 type Http = auto::Builder<TokioExecutor>;
-type Answer = Result<Response<Body>, Infallible>;
+type CallResult = Result<Response<Body>, Infallible>;
 
-/// How long a connection that has said nothing may take to begin, once the server stops.
+/// A service that answers calls.
+pub(crate) trait CallService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> CallService for S where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
+/// Time that a connection that has said nothing may take to begin, once the server stops.
 const BEGINNING_MAX: Duration = Duration::from_secs(1);
 
 /// The connections that are open. They outlive the task that accepts them: where that one panics, their calls are
 /// answered all the same. Clones are the same connections.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Open {
+pub(crate) struct OpenConnections {
     connections: TaskTracker,
     ending: CancellationToken,
 }
 
-impl Open {
-    fn add<S>(&self, stream: TcpStream, http: &Http, service: &S)
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-    {
+impl OpenConnections {
+    fn add(&self, stream: TcpStream, http: &Http, service: &impl CallService) {
         let (http, service) = (http.clone(), service.clone());
         let ending = self.ending.clone();
         self.connections
@@ -82,24 +99,18 @@ impl Open {
     }
 }
 
-/// Accepts connections until told to stop; those that are open then go on until they are told to end. `cancelled_max` is
+/// Accepts connections until told to stop; those that are open then go on until [`OpenConnections::end`]. `cancelled_max` is
 /// how many calls of one connection may have been cancelled before the server takes them up.
 ///
 /// When told to stop, the port is closed before any connection is told: its client would come again at once, and be let
 /// in by the system and by nobody else. Who was let in by then is served too.
-pub(crate) async fn serve<S>(
+pub(crate) async fn serve(
     mut acceptor: Acceptor,
     cancelled_max: usize,
-    service: S,
+    service: impl CallService,
     stopping: CancellationToken,
-    open: Open,
-) where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+    open: OpenConnections,
+) {
     let http = http(cancelled_max);
     let accepting = async {
         loop {
@@ -127,43 +138,40 @@ fn http(cancelled_max: usize) -> Http {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(HEADER_BYTES_READ_MAX)
         .max_pending_accept_reset_streams(cancelled_max)
-        // It counts over the life of a connection, which may be that of a proxy: what it guards against is bounded
-        // by turns.
+        // It counts over the life of a connection, perhaps a proxy's: what it guards against is bounded by turns.
         .max_local_error_reset_streams(None::<usize>)
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
     http
 }
 
-async fn connection<S>(stream: TcpStream, http: Http, service: S, stopping: CancellationToken)
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+async fn connection(
+    stream: TcpStream,
+    http: Http,
+    service: impl CallService,
+    stopping: CancellationToken,
+) {
     let turns = Arc::<Turns>::default();
     let peer = stream.connect_info();
-    let line = Line::default();
+    let queue = ConnectionQueue::default();
     let calls = Arc::clone(&turns);
-    let ending = stopping.clone();
+    let stop = stopping.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(|body| Body::new(Received::new(body, &calls, &ending)));
+        let mut request = request.map(|body| Body::new(Received::new(body, &calls, &stop)));
         request.extensions_mut().insert(peer.clone());
-        request.extensions_mut().insert(line.clone());
+        request.extensions_mut().insert(queue.clone());
         Call::new(answer(service.clone(), request), &calls)
     });
     let io = TokioIo::new(Paced::new(stream, &turns));
     let mut connection = pin!(http.serve_connection(io, answering));
     // Told to end before it has begun, hyper would drop it, with a call that is on its way.
-    let told = async {
+    let ending = async {
         stopping.cancelled().await;
         let _ = timeout(BEGINNING_MAX, turns.begun()).await;
     };
     let ended = tokio::select! {
         ended = poll_fn(|context| turns.poll(connection.as_mut(), context)) => Some(ended),
-        () = told => None,
+        () = ending => None,
     };
     let ended = if let Some(ended) = ended {
         ended
@@ -172,25 +180,42 @@ where
         poll_fn(|context| turns.poll(connection.as_mut(), context)).await
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, "connection ended by an error");
     }
 }
 
 /// The answer of a call, which its client waits for only so long.
-fn answer<S>(service: S, request: Request<Body>) -> BoxFuture<'static, Answer>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
-    S::Future: Send + 'static,
-{
-    let patience = deadline::of(request.headers());
+fn answer(service: impl CallService, request: Request<Body>) -> BoxFuture<'static, CallResult> {
+    let patience = deadline(request.headers());
     let answer = service.oneshot(request);
     Box::pin(async move {
         let Some(patience) = patience else {
             return answer.await;
         };
         let answer = timeout(patience, answer).await;
-        answer.unwrap_or_else(|_| Ok(deadline::passed().into_http()))
+        // The client has given up by then, and nobody knows what of the call was carried out.
+        let passed = || Status::cancelled("the deadline of the call has passed");
+        answer.unwrap_or_else(|_| Ok(passed().into_http()))
     })
+}
+
+/// The deadline of a call; one that cannot be read is none.
+fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(DEADLINE)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > DEADLINE_DIGITS_MAX {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 60 * 60)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -228,7 +253,7 @@ mod tests {
             });
             let acceptor = Acceptor::new(listener, "a test");
             let serving = tokio::spawn(async move {
-                let open = Open::default();
+                let open = OpenConnections::default();
                 serve(acceptor, 10, service, stopping, open.clone()).await;
                 open.end().await;
             });
@@ -259,7 +284,7 @@ mod tests {
                 Ok::<_, Infallible>(Response::new(Body::empty()))
             }
         });
-        let open = Open::default();
+        let open = OpenConnections::default();
         let acceptor = Acceptor::new(listener, "a test");
         let stopping = CancellationToken::new();
         let serving = tokio::spawn(serve(acceptor, 10, service, stopping, open.clone()));
@@ -287,5 +312,29 @@ mod tests {
         let ended = timeout(PATIENCE, ending).await;
         ended.expect("the connection is told to end").unwrap();
         drop(client);
+    }
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        for (text, expected) in [
+            ("3H", Some(Duration::from_hours(3))),
+            ("1M", Some(Duration::from_mins(1))),
+            ("42S", Some(Duration::from_secs(42))),
+            ("0m", Some(Duration::ZERO)),
+            ("13m", Some(Duration::from_millis(13))),
+            ("2u", Some(Duration::from_micros(2))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("123456789S", None),
+            ("82f", None),
+            ("oneH", None),
+            ("-1S", None),
+            ("S", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(DEADLINE, text.parse().unwrap());
+            assert_eq!(deadline(&headers), expected, "{text}");
+        }
+        assert_eq!(deadline(&HeaderMap::new()), None);
     }
 }

@@ -20,26 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::turns::{Call, Turns};
 
-/// How much is read of a call that was answered, and for how long.
+/// The most that is read of a call that was answered, and the longest time.
 const REST_BYTES_MAX: usize = 16 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A body as it is received.
 #[derive(Debug)]
-pub(super) struct Received<B>
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-{
+pub(super) struct Received<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     /// None when it has ended.
     body: Option<B>,
     turns: Arc<Turns>,
     stopping: CancellationToken,
 }
 
-impl<B> Received<B>
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-{
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Received<B> {
     pub(super) fn new(body: B, turns: &Arc<Turns>, stopping: &CancellationToken) -> Self {
         Self {
             body: Some(body),
@@ -49,10 +42,7 @@ where
     }
 }
 
-impl<B> Body for Received<B>
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-{
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for Received<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -81,10 +71,7 @@ where
     }
 }
 
-impl<B> Drop for Received<B>
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-{
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for Received<B> {
     fn drop(&mut self) {
         let Some(body) = self.body.take() else {
             return;
@@ -100,10 +87,7 @@ where
     }
 }
 
-async fn read_rest<B>(mut body: B, stopping: CancellationToken)
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+async fn read_rest(mut body: impl Body<Data = Bytes> + Unpin, stopping: CancellationToken) {
     let mut rest = pin!(async move {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {

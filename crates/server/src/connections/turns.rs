@@ -21,25 +21,25 @@ use tokio::{
     sync::Notify,
 };
 
-/// How much a connection reads in a turn: at most some 650 calls that are cancelled at once, or 700 small messages. With
+/// Bytes that a connection reads in a turn: at most some 650 calls that are cancelled at once, or 700 small messages. With
 /// those of the calls that may wait, that is less than h2 bears, which is 8,192 messages for a window of 4 MiB.
 const TURN_BYTES: usize = 16 * 1024;
-/// How many calls may wait to be run where a connection reads on.
+/// Maximum of calls that wait to be run where a connection reads on.
 const WAITING_MAX: usize = 256;
 
 /// With how many bytes a connection has begun: by these, HTTP/2 is told from HTTP/1.
 const BEGINNING_BYTES: usize = 24;
 
-/// What a connection and its calls know of each other.
+/// The state that a connection shares with its calls.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// How much may still be read in this turn.
+    /// Bytes that may still be read in this turn.
     left: AtomicUsize,
-    /// How many calls wait to be run.
+    /// Calls that wait to be run.
     waiting: AtomicUsize,
     /// The connection, where it waits for them.
     reader: AtomicWaker,
-    /// How much was read, up to its beginning.
+    /// Bytes that were read, up to its beginning.
     read: AtomicUsize,
     /// Rung when it has begun.
     beginning: Notify,
@@ -100,7 +100,6 @@ impl Turns {
     }
 }
 
-/// A stream that is read in turns.
 #[derive(Debug)]
 pub(super) struct Paced<T> {
     stream: T,
@@ -180,27 +179,26 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
 #[derive(Debug)]
 pub(super) struct Call<F> {
     inner: F,
-    news: Arc<News>,
+    news: Arc<CallNews>,
 }
 
 /// Whether there is something new for a call: the first time that it is polled, and whenever it was woken.
 #[derive(Debug)]
-struct News {
+struct CallNews {
     turns: Arc<Turns>,
     state: AtomicU8,
     task: AtomicWaker,
 }
 
-/// The states of [`News`]: nothing new, something new, and a call that is over, for which nothing counts.
+/// The states of [`CallNews`]: nothing new, something new, and a call that is over, for which nothing counts.
 const RESTING: u8 = 0;
 const WAITING: u8 = 1;
 const OVER: u8 = 2;
 
 impl<F> Call<F> {
-    /// A call that was not polled yet.
     pub(super) fn new(inner: F, turns: &Arc<Turns>) -> Self {
         turns.enter();
-        let news = News {
+        let news = CallNews {
             turns: Arc::clone(turns),
             state: AtomicU8::new(WAITING),
             task: AtomicWaker::new(),
@@ -230,7 +228,7 @@ impl<F> Drop for Call<F> {
     }
 }
 
-impl News {
+impl CallNews {
     fn become_state(&self, state: u8) {
         if self.state.swap(state, Ordering::SeqCst) == WAITING {
             self.turns.leave();
@@ -238,7 +236,7 @@ impl News {
     }
 }
 
-impl Wake for News {
+impl Wake for CallNews {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

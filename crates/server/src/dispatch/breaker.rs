@@ -22,7 +22,7 @@ impl Breakers {
         match outcome {
             Outcome::Accepted => {
                 if self.0.remove(lane).unwrap_or_default() >= FAILURES_MAX {
-                    tracing::info!(delivery.lane = lane, "the target takes deliveries again");
+                    tracing::info!(delivery.lane = lane, "circuit breaker closed");
                 }
             }
             Outcome::Failed => {
@@ -31,7 +31,8 @@ impl Breakers {
                 if *failures == FAILURES_MAX {
                     tracing::warn!(
                         delivery.lane = lane,
-                        "the target fails again and again; one delivery at a time is tried"
+                        failures = *failures,
+                        "circuit breaker half-open"
                     );
                 }
             }

@@ -1,9 +1,9 @@
-//! What waits while its action changes: deliveries of an action that is gone, or does something
-//! else by now, are given up; those of one that is switched off rest, and go again when it is
-//! switched on. Nothing of that is an attempt, so neither a target nor its circuit breaker is
-//! asked. All that waits in the partitions that are carried is looked at, a little at a time, when
-//! actions have changed, when a partition was taken over, when deliveries were retried by hand, and
-//! every half an hour.
+//! Waiting deliveries whose actions change: those of an action that is gone, or does something else
+//! by now, are given up; those of one that is switched off rest, and go again when it is switched on.
+//! Nothing of that is an attempt, so neither a target nor its circuit breaker is asked. All that
+//! waits in the partitions that are owned is looked at, a little at a time, when actions have
+//! changed, when a partition was taken over, when deliveries were retried by hand, and every half an
+//! hour.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,17 +19,16 @@ use waymark_domain::{
     workflow::{ActionPath, Workflow},
 };
 use waymark_persistence::{
-    DispatcherId, Edition, Error, Finished, NextStep, Published, RefusedNote, Store,
+    DispatcherId, Edition, Error, Finished, NextStep, Published, RefusedResult, Store,
 };
 
 use super::{
-    Failing,
-    carrier::later,
-    rounds::{FailingParts, Rounds},
+    loops::{LogOnce, Rounds},
+    pauses::later,
     unreadable::Unreadable,
     unsent::{REST, Unsent, before_off, way},
 };
-use crate::{App, error::chain};
+use crate::{telemetry::chain, wake::Wake};
 
 /// How long after one walk over what waits in a partition the next one begins at the latest, so
 /// that what rests never comes to an end of its rest.
@@ -38,53 +37,55 @@ const INTERVAL: Duration = Duration::from_mins(30);
 const RETRIED_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after each part of a walk, which leaves the database to steps.
 const PAUSE: Duration = Duration::from_millis(5);
+const FAILED: &str = "following changed actions failed";
 
 /// An action of a workflow, what it does, and whether it is switched on.
 type Declared = (WorkflowCode, ActionPath, &'static str, bool);
 
-/// Looks again and again whether actions have changed, and what becomes of their deliveries.
-pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
-    let mut failing = Failing::default();
+/// Looks again and again whether actions have changed, and lets their deliveries follow.
+pub(super) async fn run(store: Store, wake: Wake, me: DispatcherId, mut rounds: Rounds) {
     let mut changes = Changes {
-        bulk: app.store.for_bulk(),
-        app,
+        bulk: store.for_bulk(),
+        store,
+        wake,
         me,
         edition: None,
         actions: None,
         walked: BTreeMap::new(),
         retried: None,
         unreadable: Unreadable::default(),
-        parts: FailingParts::new("what waits for changed actions in a partition cannot be found"),
+        failures: LogOnce::default(),
     };
     loop {
         let partitions = rounds.next().await;
-        let looked = changes.look(&partitions).await;
-        failing.note("what waits for changed actions cannot be found", looked);
+        let followed = changes.follow(&partitions).await;
+        changes.failures.note(FAILED, followed);
     }
 }
 
 struct Changes {
-    app: Arc<App>,
-    /// Reads what waits.
+    store: Store,
+    /// The store for reads of many deliveries.
     bulk: Store,
+    wake: Wake,
     me: DispatcherId,
     /// The edition of the catalog whose actions these are.
     edition: Option<Edition>,
     /// None where a workflow could not be read, or nothing waited.
     actions: Option<BTreeSet<Declared>>,
-    /// When what waits in a partition was looked at last.
+    /// When each partition was walked last.
     walked: BTreeMap<Partition, Instant>,
     /// When it was found last that deliveries were retried by hand. Where their endpoint is switched
-    /// off, nobody else looks what became of their actions.
+    /// off, nobody else compares them with their actions.
     retried: Option<Instant>,
     unreadable: Unreadable,
-    parts: FailingParts,
+    failures: LogOnce,
 }
 
 impl Changes {
-    async fn look(&mut self, owned: &BTreeSet<Partition>) -> Result<(), Error> {
+    async fn follow(&mut self, owned: &BTreeSet<Partition>) -> Result<(), Error> {
         let may_walk = |at: Instant| at.elapsed() >= RETRIED_INTERVAL;
-        if self.retried.is_none_or(may_walk) && self.app.wake.take_retried() {
+        if self.retried.is_none_or(may_walk) && self.wake.take_retried() {
             self.retried = Some(Instant::now());
         }
         let since = self.retried;
@@ -97,7 +98,7 @@ impl Changes {
         if owned.is_empty() {
             return Ok(());
         }
-        let store = &self.app.store;
+        let store = &self.store;
         let edition = store.edition().await?;
         let is_known = self.edition == Some(edition);
         let is_walked = |partition: &Partition| self.walked.contains_key(partition);
@@ -132,7 +133,7 @@ impl Changes {
             if walked.is_ok() {
                 self.walked.insert(partition, Instant::now());
             }
-            self.parts.note(partition, walked)?;
+            self.failures.note_in(partition, FAILED, walked)?;
         }
         Ok(())
     }
@@ -142,23 +143,23 @@ impl Changes {
         loop {
             let waiting = self.bulk.waiting_deliveries(partition, after).await?;
             after = waiting.next;
-            // Also where nobody looks for what is due, since its endpoint is switched off.
-            let by = (&self.app.store, &self.me);
+            // Also where nobody polls, since its endpoint is switched off.
+            let by = (&self.store, &self.me);
             if self.unreadable.give_up(by, waiting.unreadable).await? > 0 {
-                self.app.wake.now();
+                self.wake.now();
             }
             let judged = self.judge(waiting.deliveries).await?;
             if !judged.is_empty() {
-                let refused = self.app.store.finish_deliveries(&self.me, &judged).await?;
-                for RefusedNote { id, error } in &refused {
+                let refused = self.store.record_results(&self.me, &judged).await?;
+                for RefusedResult { id, error } in &refused {
                     let error = chain(error);
                     tracing::error!(
                         delivery.id = %id,
                         error,
-                        "what becomes of a delivery is refused by the database"
+                        "delivery change refused by the database"
                     );
                 }
-                self.app.wake.now();
+                self.wake.now();
                 count += judged.len() - refused.len();
             }
             if after.is_none() {
@@ -170,13 +171,13 @@ impl Changes {
             tracing::info!(
                 partition = partition.number(),
                 deliveries = count,
-                "deliveries follow what became of their actions"
+                "deliveries followed changed actions"
             );
         }
         Ok(())
     }
 
-    /// What becomes of deliveries that wait, where it is something else than before.
+    /// The next steps of waiting deliveries, where they are other than before.
     async fn judge(&self, waiting: Vec<Delivery>) -> Result<Vec<Finished>, Error> {
         let codes = waiting.iter().map(|delivery| delivery.workflow.clone());
         let codes: BTreeSet<_> = codes.collect();
@@ -184,11 +185,11 @@ impl Changes {
         let mut workflows = BTreeMap::new();
         for code in codes {
             // An action that cannot be read is not gone.
-            let found = readable(self.app.store.workflow(&code).await)?.flatten();
+            let found = readable(self.store.workflow(&code).await)?.flatten();
             let found = found.filter(|published| published.unreadable().is_empty());
             workflows.extend(found.map(|published| (code, published)));
         }
-        let now = self.app.store.clock().now();
+        let now = self.store.clock().now();
         let judged = waiting.into_iter().filter_map(|delivery| {
             let workflow = workflows.get(&delivery.workflow)?.graph.workflow();
             let next = next_step(workflow, &delivery, now)?;
@@ -202,7 +203,7 @@ impl Changes {
     }
 }
 
-/// What was read; none where it is stored in a way that nobody can read.
+/// The result of a read; none where the data is stored in a way that nobody can read.
 fn readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     match read {
         Ok(read) => Ok(Some(read)),
@@ -214,9 +215,9 @@ fn readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
     let each = workflows.iter().flat_map(|published| {
         let workflow = published.graph.workflow();
-        workflow.actions().map(move |(occasion, action)| {
+        workflow.actions().map(move |(point, action)| {
             let code = action.code.clone();
-            let path = ActionPath { occasion, code };
+            let path = ActionPath { point, code };
             let kind = action.work.kind();
             (workflow.code.clone(), path, kind, action.active)
         })
@@ -224,7 +225,7 @@ fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
     each.collect()
 }
 
-/// What becomes of a delivery that waits; none where it goes on waiting as it does.
+/// The next step of a delivery that waits; none where it goes on waiting as it does.
 fn next_step(workflow: &Workflow, delivery: &Delivery, now: Timestamp) -> Option<NextStep> {
     let said = &delivery.problem;
     let earlier = before_off(said);
@@ -256,7 +257,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::dispatch::{sample::delivery, unsent::CHANGED};
+    use crate::{dispatch::unsent::CHANGED, tests::delivery};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
     const OFF: &str = "its action create.tell is switched off";

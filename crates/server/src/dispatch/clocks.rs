@@ -1,60 +1,60 @@
-//! Keeps what a clock has put off that was ahead from waiting until the right clock gets there:
-//! waits for another attempt, and for timers, count from when this is seen.
+//! Corrects what a clock has put off that was ahead, so that nothing waits until the right clock gets
+//! there: waits for another attempt, and for timers, count from when this is seen.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
-use waymark_domain::{order::Moment, partition::Partition, value::Timestamp};
-use waymark_persistence::{DispatcherId, Error};
+use waymark_domain::{history::Moment, partition::Partition, value::Timestamp};
+use waymark_persistence::{DispatcherId, Error, Store};
 
 use super::{
-    Failing,
-    rounds::{FailingParts, Rounds, is_of_all},
+    loops::{LogOnce, Rounds, is_of_all},
+    pauses::later,
 };
-use crate::App;
+use crate::wake::Wake;
 
-/// Looks again and again whether the log of a partition that is carried is ahead of the clock.
-pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
-    let mut failing = Failing::default();
-    let mut watch = Watch {
-        app,
+const FAILED: &str = "clock correction failed";
+
+/// Checks again and again whether the log of a partition that is owned is ahead of the clock.
+pub(super) async fn run(store: Store, wake: Wake, me: DispatcherId, mut rounds: Rounds) {
+    let mut watch = ClockWatch {
+        store,
+        wake,
         me,
         seen: BTreeMap::new(),
         last: None,
-        parts: FailingParts::new("what a clock has put off in a partition cannot be found"),
+        failures: LogOnce::default(),
     };
     loop {
         let partitions = rounds.next().await;
-        let looked = watch.look(&partitions).await;
-        failing.note("what a clock has put off cannot be found", looked);
+        let checked = watch.check(&partitions).await;
+        watch.failures.note(FAILED, checked);
     }
 }
 
 /// A partition in which something may wait for a time that is not right.
 struct Part {
     partition: Partition,
-    /// Whether its deliveries have to be looked at apart from those of others.
+    /// Whether its deliveries have to be corrected apart from those of others.
     apart: bool,
     /// Whether its log is ahead of the clock.
     is_ahead: bool,
 }
 
-struct Watch {
-    app: Arc<App>,
+struct ClockWatch {
+    store: Store,
+    wake: Wake,
     me: DispatcherId,
-    /// The newest times of the logs that were put right.
+    /// The newest times of the logs that were corrected.
     seen: BTreeMap<Partition, Timestamp>,
-    /// What the clock said at the last look, and when that was.
+    /// The time of the clock at the last check, and when that was.
     last: Option<(Timestamp, Instant)>,
-    parts: FailingParts,
+    failures: LogOnce,
 }
 
-impl Watch {
-    async fn look(&mut self, owned: &BTreeSet<Partition>) -> Result<(), Error> {
-        let clock = self.app.store.clock().now();
+impl ClockWatch {
+    async fn check(&mut self, owned: &BTreeSet<Partition>) -> Result<(), Error> {
+        let clock = self.store.clock().now();
         if self.went_back(clock) {
             self.seen.clear();
         }
@@ -62,18 +62,17 @@ impl Watch {
         if owned.is_empty() {
             return Ok(());
         }
-        let heads = self.app.store.history_heads().await?;
-        let heads = heads
-            .iter()
-            .map(|head| (head.position.partition, head.create_time));
+        let heads = self.store.history_heads().await?;
+        let heads = heads.iter();
+        let heads = heads.map(|head| (head.position.partition, head.create_time));
         let heads: BTreeMap<_, _> = heads.collect();
         let mut ahead = BTreeSet::new();
-        let mut doubtful = BTreeSet::new();
+        let mut unchecked = BTreeSet::new();
         for partition in owned {
             let time = heads.get(partition).copied().unwrap_or_default();
             let by = Moment { time, clock }.ahead_micros();
             if let Some(by) = by {
-                self.app.store.warn_ahead(*partition, by);
+                self.store.warn_ahead(*partition, by);
             }
             // As long as it stays where it is, nobody's clock is ahead any more.
             let is_new = match self.seen.get(partition) {
@@ -81,16 +80,16 @@ impl Watch {
                 Some(seen) => by.is_some() && *seen != time,
             };
             if is_new {
-                doubtful.insert(*partition);
+                unchecked.insert(*partition);
                 ahead.extend(by.map(|_| *partition));
             }
         }
-        if doubtful.is_empty() {
+        if unchecked.is_empty() {
             return Ok(());
         }
         let (mut deliveries, mut orders) = (0, 0);
         // Together first: as a rule there is nothing to do, in many partitions.
-        let all = self.app.store.put_deliveries_right(&self.me, &doubtful);
+        let all = self.store.correct_delivery_times(&self.me, &unchecked);
         let apart = match all.await {
             Ok(count) => {
                 deliveries += count;
@@ -99,43 +98,39 @@ impl Watch {
             Err(error) if is_of_all(&error) => return Err(error),
             Err(_) => true,
         };
-        for partition in doubtful {
+        for partition in unchecked {
             let part = Part {
                 partition,
                 apart,
                 is_ahead: ahead.contains(&partition),
             };
-            let outcome = self.put_right(part, (&mut deliveries, &mut orders)).await;
+            let outcome = self.correct(part, (&mut deliveries, &mut orders)).await;
             if outcome.is_ok() {
                 let time = heads.get(&partition).copied().unwrap_or_default();
                 self.seen.insert(partition, time);
             }
-            self.parts.note(partition, outcome)?;
+            self.failures.note_in(partition, FAILED, outcome)?;
         }
         if deliveries + orders > 0 {
-            tracing::warn!(
-                deliveries,
-                orders,
-                "the clock was ahead; what waits is put right"
-            );
-            self.app.wake.now();
+            tracing::warn!(deliveries, orders, "clock was ahead: waits corrected");
+            self.wake.now();
         }
         Ok(())
     }
 
-    /// Puts right what waits in a partition, and counts it.
-    async fn put_right(
+    /// Corrects and counts what waits in a partition.
+    async fn correct(
         &self,
         part: Part,
         (deliveries, orders): (&mut usize, &mut usize),
     ) -> Result<(), Error> {
-        let store = &self.app.store;
+        let store = &self.store;
         if part.apart {
             let alone = BTreeSet::from([part.partition]);
-            *deliveries += store.put_deliveries_right(&self.me, &alone).await?;
+            *deliveries += store.correct_delivery_times(&self.me, &alone).await?;
         }
         if part.is_ahead {
-            *orders += store.look_at_orders_of_the_future(part.partition).await?;
+            *orders += store.correct_order_times(part.partition).await?;
         }
         Ok(())
     }
@@ -145,14 +140,8 @@ impl Watch {
         let now = Instant::now();
         let last = self.last.replace((clock, now));
         last.is_some_and(|(last, at)| {
-            let passed = i64::try_from(now.duration_since(at).as_micros()).unwrap_or(i64::MAX);
-            let expected = last.micros().saturating_add(passed);
-            Moment {
-                time: Timestamp::from_micros(expected),
-                clock,
-            }
-            .ahead_micros()
-            .is_some()
+            let time = later(last, now.duration_since(at));
+            Moment { time, clock }.ahead_micros().is_some()
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What is carried: the entry, and the order as the step of that entry left it.
+//! The content of a delivery: the entry that set it off, and the order as its step left it, and what
+//! is made of them for each transport.
 
 use std::{
     sync::Arc,
@@ -9,14 +10,13 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use waymark_delivery::CloudEvent;
 use waymark_domain::{
     delivery::Delivery,
     history::{Destination, Readers, SetOff},
     order::Order,
     template::TemplateError,
-    value::{Currency, EmailAddress, Money, Timestamp},
-    workflow::{CopyMethod, Email, Publish},
+    value::{Currency, EmailAddress, Money, TemplateName, Timestamp},
+    workflow::{CopyMethod, Email, Identity, Publish},
 };
 use waymark_persistence::{Batched, DeploymentId, Published};
 use waymark_proto::{
@@ -24,30 +24,34 @@ use waymark_proto::{
     json::{self, JsonError, Names},
     v1,
 };
+use waymark_transports::{
+    Attempt, CloudEvent,
+    mail::{self, Mail, Mailbox},
+};
 
-/// One thing to carry, and how receivers tell it from others.
+/// A message to send, and how receivers tell it from others.
 #[derive(Debug, Clone)]
-pub(super) struct Parcel {
-    /// What a receiver knows a repeat by.
-    pub(super) message_id: String,
+pub(super) struct Message {
+    /// The id by which a receiver knows a repeat.
+    pub(super) id: String,
     /// The name of its delivery; empty for a test.
     delivery_id: String,
     /// The action that wants it, and where it goes.
     pub(super) set_off: SetOff,
 }
 
-impl Parcel {
-    /// What a delivery is to carry. Its message id also tells this timeline from one that a
-    /// restore brought back, which the name of the delivery does not.
-    pub(super) fn of(delivery: &Delivery, occasion: &Occasion) -> Self {
-        let batch = occasion.entry.batch.0.iter().take(6);
+impl Message {
+    /// The message of a delivery. Its id also tells this timeline from one that a restore brought
+    /// back, which the name of the delivery does not.
+    pub(super) fn of(delivery: &Delivery, context: &DeliveryContext) -> Self {
+        let batch = context.entry.batch.0.iter().take(6);
         let batch = batch.fold(String::with_capacity(12), |mut text, byte| {
             use std::fmt::Write as _;
             let _ = write!(text, "{byte:02x}");
             text
         });
         Self {
-            message_id: format!("msg_{batch}_{}", delivery.id),
+            id: format!("msg_{batch}_{}", delivery.id),
             delivery_id: delivery.id.to_string(),
             set_off: SetOff {
                 action: delivery.action.clone(),
@@ -56,19 +60,19 @@ impl Parcel {
         }
     }
 
-    /// What is carried once, to try an action.
+    /// A message that is sent once, to test an action.
     pub(super) fn test(set_off: SetOff) -> Self {
         Self {
-            message_id: format!("test_{}", Uuid::new_v4().simple()),
+            id: format!("test_{}", Uuid::new_v4().simple()),
             delivery_id: String::new(),
             set_off,
         }
     }
 }
 
-/// What a delivery is about.
+/// The context of a delivery: the entry, the order and the workflow that it is about.
 #[derive(Debug, Clone)]
-pub(super) struct Occasion {
+pub(super) struct DeliveryContext {
     /// The entry that set it off.
     pub(super) entry: Batched,
     /// The order as the step left it.
@@ -79,8 +83,7 @@ pub(super) struct Occasion {
     pub(super) feed_url: String,
 }
 
-impl Occasion {
-    /// What the event says about itself.
+impl DeliveryContext {
     pub(super) fn event(&self, id: &str, deployment: DeploymentId) -> CloudEvent {
         let logged = &self.entry.logged;
         CloudEvent {
@@ -93,16 +96,15 @@ impl Occasion {
         }
     }
 
-    /// The body of a webhook or an event: the type, the time, and under `data` the entry and the
-    /// order as protobuf's JSON.
-    pub(super) fn body(&self, parcel: &Parcel) -> Result<Bytes, JsonError> {
+    /// The body of a webhook or an event: its type, its time, and the entry and order as protobuf's JSON.
+    pub(super) fn body(&self, message: &Message) -> Result<Bytes, JsonError> {
         let logged = &self.entry.logged;
         let body = json!({
             "type": format!("order.{}", logged.entry.kind().word()),
             "timestamp": instant(logged.entry.create_time),
             "data": {
-                "deliveryId": parcel.delivery_id,
-                "action": parcel.set_off.action.to_string(),
+                "deliveryId": message.delivery_id,
+                "action": message.set_off.action.to_string(),
                 "entry": json::entry(&v1::HistoryEntry::from(logged), Names::Canonical)?,
                 "order": json::order(&self.order_to_wire(), Names::Canonical)?,
             },
@@ -110,8 +112,8 @@ impl Occasion {
         Ok(Bytes::from(body.to_string()))
     }
 
-    /// What a template of mails may use.
-    pub(super) fn context(&self) -> Result<Value, JsonError> {
+    /// The values that a template of mails may use.
+    fn template_values(&self) -> Result<Value, JsonError> {
         let order = &self.order;
         let mut shown = json::order(&self.order_to_wire(), Names::Contract)?;
         let amounts = [
@@ -142,10 +144,9 @@ impl Occasion {
         }))
     }
 
-    /// The subject of an event.
     pub(super) fn subject(&self, publish: &Publish) -> Result<String, TemplateError> {
         let entry = &self.entry.logged.entry;
-        publish.subject.fill_in(&waymark_domain::guard::Facts {
+        publish.subject.fill_in(&waymark_domain::judge::Facts {
             workflow: self.published.graph.workflow(),
             order: &self.order,
             actor: &entry.actor,
@@ -157,8 +158,44 @@ impl Occasion {
         })
     }
 
-    /// Who gets the mail: the one it is addressed to, and the blind copies.
-    pub(super) fn readers<'e>(
+    /// The mail, or the attempt that failed with one that cannot be written.
+    pub(super) fn mail(&self, message: &Message, email: &Email) -> Result<Mail, Attempt> {
+        let order = &self.order;
+        let (to, copies) = self.readers(email, &message.set_off.to);
+        let name = match (to, &message.set_off.to) {
+            (Some(address), Destination::Readers(_))
+                if address == order.customer.email.as_str() =>
+            {
+                order.customer.name.as_str()
+            }
+            _ => "",
+        };
+        let mailbox = |name: &str, address: &str| {
+            Mailbox::new(name, address)
+                .map_err(|error| Attempt::refused(format!("{address}: {error}")))
+        };
+        let to = to.map(|address| mailbox(name, address)).transpose();
+        let to = to.map_err(Attempt::with_addressee_refused)?;
+        let copies = copies.into_iter().map(|address| mailbox("", address));
+        let values = self.template_values();
+        Ok(Mail {
+            id: message.id.clone(),
+            identity: identity(email.identity),
+            to,
+            bcc: copies.collect::<Result<_, _>>()?,
+            template: template_for(email, order).to_string(),
+            store_view: order
+                .store_view
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            date: self.time(),
+            context: values.map_err(|error| Attempt::refused(error.to_string()))?,
+        })
+    }
+
+    /// The addressee of the mail, and its blind copies.
+    fn readers<'e>(
         &'e self,
         email: &'e Email,
         to: &'e Destination,
@@ -182,7 +219,7 @@ impl Occasion {
     }
 
     /// When the entry was written.
-    pub(super) fn time(&self) -> SystemTime {
+    fn time(&self) -> SystemTime {
         let micros = self.entry.logged.entry.create_time.micros();
         SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
@@ -211,4 +248,22 @@ fn instant(timestamp: Timestamp) -> String {
     DateTime::from_timestamp_micros(timestamp.micros())
         .unwrap_or_default()
         .to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+pub(super) fn template_for<'e>(email: &'e Email, order: &Order) -> &'e TemplateName {
+    email
+        .guest_template
+        .as_ref()
+        .filter(|_| order.customer.guest)
+        .unwrap_or(&email.template)
+}
+
+fn identity(identity: Identity) -> mail::Identity {
+    match identity {
+        Identity::General => mail::Identity::General,
+        Identity::Sales => mail::Identity::Sales,
+        Identity::Support => mail::Identity::Support,
+        Identity::Custom1 => mail::Identity::Custom1,
+        Identity::Custom2 => mail::Identity::Custom2,
+    }
 }

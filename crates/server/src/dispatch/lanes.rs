@@ -1,5 +1,5 @@
-//! How many deliveries of each lane are under way at once, so that targets that hang cost the
-//! others nothing.
+//! The shares of lanes: how many deliveries of each are in flight at once, so that targets that hang
+//! cost the others nothing. A lane is the ordering key of deliveries.
 //!
 //! Every lane may have one attempt, however many others hang. Further ones share
 //! `deliveries_in_flight_max`, of which one lane takes half at most; how many a lane may have it
@@ -21,17 +21,17 @@ pub(super) const LATE: Duration = Duration::from_secs(1);
 /// The most attempts that wait for a late answer, and the fewest, whatever the system says.
 const LATE_MAX: u64 = 1_024;
 const LATE_MIN: u64 = 64;
-/// For how many lanes one look asks.
+/// How many lanes one poll asks for.
 const LANES_AT_ONCE: usize = 256;
-/// How many deliveries one look begins in a lane at most.
+/// How many deliveries one poll begins in a lane at most.
 const BEGUN_AT_ONCE: usize = 256;
 /// Lanes in which nothing waits are forgotten where there are more than this.
 const IDLE_MAX: usize = 1_024;
 
-/// What a lane has in hand.
+/// The deliveries of a lane that are in flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Load {
-    /// All of it, from the look that found it until it is noted.
+    /// All of them, from the poll that found them until their results are recorded.
     pub(super) known: usize,
     /// The attempts that are being made.
     pub(super) tried: usize,
@@ -39,9 +39,18 @@ pub(super) struct Load {
     pub(super) late: usize,
 }
 
+impl Load {
+    pub(super) fn of(known: usize) -> Self {
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
+}
+
 /// How an attempt ended, as far as it tells of its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum LaneAnswer {
     /// The target answered, whatever it said.
     Came,
     /// None came, and that was seen within a second.
@@ -50,50 +59,47 @@ pub(super) enum Answer {
     WasLate,
 }
 
-/// What one look may begin.
+/// The deliveries that one poll may begin.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct LanePlan {
     /// The lanes to ask for, with how many may be begun in each.
     most: BTreeMap<String, usize>,
-    /// The lanes to ask for, with how many may be found: what is in hand is found as well.
+    /// The lanes to ask for, with how many may be found: those in flight are found as well.
     pub(super) limits: BTreeMap<String, i64>,
     /// How many late attempts have to give way.
     pub(super) giving_way: usize,
-    /// Whether something had to be left for a later look.
+    /// Whether something had to be left for a later poll.
     pub(super) is_cut: bool,
     shared: usize,
     sockets: usize,
 }
 
-/// What is known of a lane.
 #[derive(Debug, Clone, Copy)]
-struct Lane {
+struct LaneState {
     width: usize,
     /// Its last attempt was not answered in time.
     is_slow: bool,
-    /// The last look left something.
+    /// The last poll left something.
     has_more: bool,
 }
 
-const NEW: Lane = Lane {
+const NEW: LaneState = LaneState {
     width: 1,
     is_slow: false,
     has_more: false,
 };
 
-/// What is known of all lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    known: HashMap<String, Lane>,
+    known: HashMap<String, LaneState>,
     in_flight_max: usize,
     late_max: usize,
-    /// The last lane that a look asked for which could not ask for all.
+    /// The last lane that a poll asked for which could not ask for all.
     turn: String,
 }
 
 impl Lanes {
-    /// No lane is known yet. A quarter of the files that the process may open is left to late
-    /// attempts.
+    /// No lane is known yet. A quarter of the files that the process may open is left to late attempts.
     pub(super) fn new(in_flight_max: usize) -> Self {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let late_max = (files / 4).clamp(LATE_MIN, LATE_MAX);
@@ -106,16 +112,16 @@ impl Lanes {
     }
 
     /// Learns from the end of an attempt.
-    pub(super) fn ended(&mut self, lane: &str, answer: Answer) {
+    pub(super) fn ended(&mut self, lane: &str, answer: LaneAnswer) {
         let width_max = self.in_flight_max.div_ceil(2);
         let lane = self.known.entry(lane.to_owned()).or_insert(NEW);
         match answer {
-            Answer::Came => {
+            LaneAnswer::Came => {
                 lane.width = lane.width.saturating_add(1).min(width_max);
                 lane.is_slow = false;
             }
-            Answer::Failed => lane.width = (lane.width / 2).max(1),
-            Answer::WasLate => {
+            LaneAnswer::Failed => lane.width = (lane.width / 2).max(1),
+            LaneAnswer::WasLate => {
                 lane.width = 1;
                 lane.is_slow = true;
             }
@@ -130,7 +136,7 @@ impl Lanes {
         }
     }
 
-    /// Plans a look at some lanes, which are sorted. At most `room` deliveries are begun besides
+    /// Plans a poll of some lanes, which are sorted. At most `room` deliveries are begun besides
     /// the first of each lane; lanes in `probed` are tried one at a time.
     pub(super) fn plan(
         &mut self,
@@ -138,14 +144,14 @@ impl Lanes {
         loads: &HashMap<&str, Load>,
         room: usize,
         is_probed: impl Fn(&str) -> bool,
-    ) -> Plan {
+    ) -> LanePlan {
         let tried: usize = loads.values().map(|load| load.tried).sum();
         let shared = loads.values().map(shared).sum();
         let mut slow = self.slow(loads);
-        let mut plan = Plan {
+        let mut plan = LanePlan {
             shared: self.in_flight_max.saturating_sub(shared).min(room),
             sockets: (self.in_flight_max + self.late_max).saturating_sub(tried),
-            ..Plan::default()
+            ..LanePlan::default()
         };
         let mut asked = Vec::new();
         let (before, after) = lanes.split_at(lanes.partition_point(|lane| *lane <= self.turn));
@@ -173,7 +179,7 @@ impl Lanes {
                 break;
             }
         }
-        // The next look begins behind those that have had their turn.
+        // The next poll begins behind those that have had their turn.
         if let (true, Some((last, _, _))) = (plan.is_cut, asked.last()) {
             self.turn.clone_from(last);
         }
@@ -191,10 +197,10 @@ impl Lanes {
         plan
     }
 
-    /// Chooses of what was found, the longest due first, what is begun.
+    /// Chooses which of the deliveries that were found are begun, the longest due first.
     pub(super) fn choose(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut LanePlan,
         found: Vec<Delivery>,
         loads: &HashMap<&str, Load>,
     ) -> Vec<Delivery> {
@@ -244,8 +250,7 @@ impl Lanes {
     }
 }
 
-/// How many of those places a lane takes that lanes share: all but its first attempt, and but
-/// those that are late.
+/// How many of the shared places a lane takes: all but its first attempt and those that are late.
 fn shared(load: &Load) -> usize {
     let young = load.tried.saturating_sub(load.late);
     young.min(load.tried.saturating_sub(1))
@@ -254,7 +259,7 @@ fn shared(load: &Load) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::sample::delivery;
+    use crate::tests::delivery;
 
     const ROOM: usize = 10_000;
 
@@ -281,13 +286,13 @@ mod tests {
         lanes.iter().map(|lane| (lane.as_str(), load)).collect()
     }
 
-    fn answered(lanes: &mut Lanes, lane: &str, answer: Answer, times: usize) {
+    fn answered(lanes: &mut Lanes, lane: &str, answer: LaneAnswer, times: usize) {
         for _ in 0..times {
             lanes.ended(lane, answer);
         }
     }
 
-    /// How many may be begun in a lane that has nothing in hand.
+    /// How many may be begun in a lane that has nothing in flight.
     fn width(lanes: &mut Lanes, lane: &str) -> usize {
         let names = [lane.to_owned()];
         let plan = lanes.plan(&names, &HashMap::new(), ROOM, |_| false);
@@ -298,14 +303,14 @@ mod tests {
     fn a_lane_earns_by_answers_what_it_may_have_and_loses_it() {
         let mut lanes = new(64, 1_024);
         for (answer, times, expected) in [
-            (Answer::Came, 0, 1),
-            (Answer::Came, 3, 4),
-            (Answer::Came, 100, 32),
-            (Answer::Failed, 1, 16),
-            (Answer::Failed, 9, 1),
-            (Answer::Came, 7, 8),
-            (Answer::WasLate, 1, 1),
-            (Answer::Came, 1, 2),
+            (LaneAnswer::Came, 0, 1),
+            (LaneAnswer::Came, 3, 4),
+            (LaneAnswer::Came, 100, 32),
+            (LaneAnswer::Failed, 1, 16),
+            (LaneAnswer::Failed, 9, 1),
+            (LaneAnswer::Came, 7, 8),
+            (LaneAnswer::WasLate, 1, 1),
+            (LaneAnswer::Came, 1, 2),
         ] {
             answered(&mut lanes, "webhook.a", answer, times);
             assert_eq!(
@@ -323,7 +328,7 @@ mod tests {
     fn however_many_hang_a_new_lane_and_a_good_one_are_tried() {
         for is_late in [false, true] {
             let mut lanes = new(64, 1_024);
-            answered(&mut lanes, "webhook.good", Answer::Came, 100);
+            answered(&mut lanes, "webhook.good", LaneAnswer::Came, 100);
             let hanging = names(900);
             let loads = loads(&hanging, 1, is_late);
             let mut busy = hanging.clone();
@@ -342,7 +347,7 @@ mod tests {
         let mut lanes = new(8, 1_024);
         let known = names(3);
         for lane in &known {
-            answered(&mut lanes, lane, Answer::Came, 100);
+            answered(&mut lanes, lane, LaneAnswer::Came, 100);
         }
         // Two lanes have four each, of which three of each are shared.
         let young = loads(&known[..2], 4, false);
@@ -351,7 +356,7 @@ mod tests {
         let late = loads(&known[..2], 4, true);
         let plan = lanes.plan(&known, &late, ROOM, |_| false);
         assert_eq!(plan.most, BTreeMap::from([(known[2].clone(), 4)]));
-        // What is yet to be noted takes room as well, but for the first of a lane.
+        // Results that are yet to be recorded take room as well, but for the first of a lane.
         let plan = lanes.plan(&known, &HashMap::new(), 0, |_| false);
         assert!(plan.most.values().all(|most| *most == 1));
     }
@@ -367,7 +372,7 @@ mod tests {
         assert_eq!((plan.giving_way, plan.limits.len()), (2, 0));
         assert!(plan.is_cut);
         // Not to a lane that is known to hang.
-        answered(&mut lanes, "webhook.v", Answer::WasLate, 1);
+        answered(&mut lanes, "webhook.v", LaneAnswer::WasLate, 1);
         let plan = lanes.plan(&busy, &loads, ROOM, |_| false);
         assert_eq!(plan.giving_way, 1);
     }
@@ -377,7 +382,7 @@ mod tests {
         let mut lanes = new(8, 64);
         let hanging = names(100);
         for lane in &hanging {
-            answered(&mut lanes, lane, Answer::WasLate, 1);
+            answered(&mut lanes, lane, LaneAnswer::WasLate, 1);
         }
         let plan = lanes.plan(&hanging, &HashMap::new(), ROOM, |_| false);
         assert_eq!((plan.limits.len(), plan.is_cut), (32, true));
@@ -398,7 +403,7 @@ mod tests {
         let busy = names(4);
         let mut offset = 0;
         for lane in &busy {
-            answered(&mut lanes, lane, Answer::Came, 100);
+            answered(&mut lanes, lane, LaneAnswer::Came, 100);
         }
         let mut plan = lanes.plan(&busy, &HashMap::new(), ROOM, |_| false);
         assert!(plan.most.values().all(|most| *most == 32));
@@ -430,9 +435,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_hand_takes_no_room_of_what_is_found() {
+    fn what_is_in_flight_takes_no_room_of_what_is_found() {
         let mut lanes = new(2_000, 1_024);
-        answered(&mut lanes, "webhook.a", Answer::Came, 2_000);
+        answered(&mut lanes, "webhook.a", LaneAnswer::Came, 2_000);
         let load = Load {
             known: 600,
             tried: 600,

@@ -1,14 +1,15 @@
-//! Pauses of what fails again and again, each twice as long as the one before.
+//! Pauses of things that fail again and again, each twice as long as the one before.
 
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
+use waymark_domain::value::Timestamp;
 
-/// How long something is left alone that has failed for the first time, and at most.
+/// The first pause, and the longest.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// What has failed, and until when it is left alone.
+/// The things that have failed, and until when each is left alone.
 #[derive(Debug)]
 pub(super) struct Pauses<K>(HashMap<K, Pause>);
 
@@ -25,8 +26,7 @@ impl<K> Default for Pauses<K> {
 }
 
 impl<K: Eq + Hash> Pauses<K> {
-    /// Leaves something alone that has failed, longer each time. Says whether this was the first
-    /// time.
+    /// Leaves something alone that has failed, longer each time; says whether it is the first.
     pub(super) fn failed(&mut self, key: K) -> bool {
         let before = self.0.get(&key).map(|pause| pause.length);
         let length = before.map_or(FIRST, |before| before.saturating_mul(2).min(LONGEST));
@@ -44,7 +44,6 @@ impl<K: Eq + Hash> Pauses<K> {
         self.0.remove(key).is_some()
     }
 
-    /// Whether something is left alone now.
     pub(super) fn is_paused<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -71,10 +70,14 @@ impl<K: Eq + Hash> Pauses<K> {
         ends.filter(|until| *until > now).min()
     }
 
-    /// Forgets what is not there any more.
     pub(super) fn retain(&mut self, is_there: impl Fn(&K) -> bool) {
         self.0.retain(|key, _| is_there(key));
     }
+}
+
+pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(now.micros().saturating_add(micros))
 }
 
 #[cfg(test)]

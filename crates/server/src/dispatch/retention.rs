@@ -1,5 +1,5 @@
-//! Removes deliveries with which nothing happens any more, some days after their last change, in
-//! the partitions that are carried, and answers to calls that are too old, a little at a time.
+//! Removes finished deliveries some days after their last change, in the partitions that are owned,
+//! and answers to calls that are too old, a little at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,16 +11,16 @@ use tokio::{sync::watch, time::Instant};
 use waymark_domain::{partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
-use super::{Failing, rounds::FailingParts};
+use super::loops::LogOnce;
 use crate::settings::Keep;
 
 /// How long after one walk over a partition the next one begins.
 const INTERVAL: Duration = Duration::from_mins(10);
 /// The rest after each part of a walk, which leaves the database to steps.
 const REST: Duration = Duration::from_millis(20);
+const FAILED: &str = "removing old deliveries failed";
 
-/// Removes what is older than it is kept, again and again. What is carried is told with every sign
-/// of life.
+/// Removes what is older than it is kept, each time that the partitions that are owned are told.
 pub(super) async fn run(
     store: Store,
     me: DispatcherId,
@@ -43,8 +43,7 @@ async fn deliveries(
     let Some(keep) = keep else {
         return pending().await;
     };
-    let mut failing = Failing::default();
-    let mut parts = FailingParts::new("old deliveries of a partition cannot be removed");
+    let mut failures = LogOnce::default();
     let mut walked: BTreeMap<Partition, Instant> = BTreeMap::new();
     while owned.changed().await.is_ok() {
         let mut partitions = owned.borrow_and_update().clone();
@@ -57,17 +56,18 @@ async fn deliveries(
                 if outcome.is_ok() {
                     walked.insert(partition, Instant::now());
                 }
-                parts.note(partition, outcome)?;
+                failures.note_in(partition, FAILED, outcome)?;
             }
             Ok(())
         };
-        failing.note("old deliveries cannot be removed", removed.await);
+        let removed = removed.await;
+        failures.note(FAILED, removed);
     }
-    // Whoever tells what is carried is gone, and this goes with it.
+    // The dispatcher is gone, and this goes with it.
     pending::<()>().await;
 }
 
-/// Removes answers to calls; none where they are kept for ever. They are few, so who carries the
+/// Removes answers to calls; none where they are kept for ever. They are few, so who owns the
 /// first partition does it for all.
 async fn requests(
     store: Store,
@@ -77,7 +77,7 @@ async fn requests(
     let Some(keep) = keep else {
         return;
     };
-    let mut failing = Failing::default();
+    let mut failures = LogOnce::default();
     let mut last: Option<Instant> = None;
     while owned.changed().await.is_ok() {
         let is_mine = owned.borrow_and_update().contains(&Partition::new(0));
@@ -88,7 +88,7 @@ async fn requests(
         if forgotten.is_ok() {
             last = Some(Instant::now());
         }
-        failing.note("old answers to calls cannot be removed", forgotten);
+        failures.note("removing old answers failed", forgotten);
     }
 }
 
@@ -104,7 +104,7 @@ async fn forget(store: &Store, keep: Duration) -> Result<(), Error> {
         tokio::time::sleep(REST).await;
     }
     if count > 0 {
-        tracing::info!(removed = count, "old answers to calls were removed");
+        tracing::info!(removed = count, "old answers removed");
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn walk(
         tracing::info!(
             partition = partition.number(),
             removed = count,
-            "old deliveries were removed"
+            "old deliveries removed"
         );
     }
     Ok(())

@@ -1,161 +1,76 @@
-//! What time alone does: orders that are due take their step through the same queue as any
-//! call, so that it happens once, whoever asks for it.
+//! Timers: orders that are due take their step through the same queue as any call, so that it happens
+//! once, whoever asks for it.
 //!
-//! An order with which that cannot be done pauses, by itself or with its workflow, and the others
-//! go on. Where nothing could be done at all, this rests until the next round.
+//! An order whose timer fails pauses, by itself or with its workflow, and the others go on. Where
+//! nothing could be done at all, this rests until the next round.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    panic::AssertUnwindSafe,
     sync::Arc,
-    time::Duration,
 };
 
-use futures::{FutureExt, future::join_all};
-use waymark_domain::{
-    actor::Actor,
-    order::{Action, Command, Context, Rejection, wait_start},
-    partition::Partition,
-    value::{Comment, Metadata, Timestamp, TransitionCode, WorkflowCode},
-    workflow::Graph,
-};
+use futures::future::join_all;
+use waymark_domain::{partition::Partition, value::WorkflowCode};
 use waymark_persistence::{
-    CommitError, DispatcherId, DueOrder, DueRow, Error, Published, Refusal, Step, StepChange,
-    StepError, TimerKey, Unit, UnitMode, UnitOutcome, UnreadOrder,
+    DispatcherId, DueOrder, Error, Published, Store, TimerKey, UnreadableOrder,
 };
 
 use super::{
-    Failing,
-    carrier::later,
-    rounds::{FailingParts, Rounds, is_of_all},
-    suspects::TRIES_MAX,
-    timer_pauses::{TimerPauses, WORKFLOW_PAUSE},
+    loops::{LogOnce, Rounds, is_of_all},
+    pauses::later,
+    poison::TRIES_MAX,
+    timer_pauses::{DuePage, Pausing, TimerPauses, WORKFLOW_PAUSE},
+    timer_step::{Fired, Ready, TimerStep},
 };
-use crate::{App, committer::SubmitError, error::chain, fault, supervisor};
+use crate::{committer::Committer, telemetry::chain};
 
 /// How many due orders of a partition are taken at once.
 const AT_ONCE: i64 = 200;
+const FAILED: &str = "timers failed";
 
-/// Lets time do what is due in the partitions that are carried, again and again.
-pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
-    let mut failing = Failing::default();
+/// Fires the timers that are due in the partitions that are owned, again and again.
+pub(super) async fn run(
+    store: Store,
+    committer: Arc<Committer>,
+    me: DispatcherId,
+    mut rounds: Rounds,
+) {
     let mut timers = Timers {
-        app,
+        step: TimerStep {
+            store: store.clone(),
+            committer,
+        },
+        store,
         me,
         known: BTreeSet::new(),
         suspects: BTreeMap::new(),
         has_row: true,
         pauses: TimerPauses::default(),
-        parts: FailingParts::new("timers of a partition cannot be fired"),
+        failures: LogOnce::default(),
     };
     loop {
         let partitions = rounds.next().await;
-        failing.note("timers cannot be fired", timers.fire_all(&partitions).await);
+        let fired = timers.fire_all(&partitions).await;
+        timers.failures.note(FAILED, fired);
     }
 }
 
 struct Timers {
-    app: Arc<App>,
+    store: Store,
+    step: TimerStep,
     me: DispatcherId,
-    /// The partitions of which it is known what is in doubt.
+    /// The partitions whose suspects are known.
     known: BTreeSet<Partition>,
     /// Orders during whose timers processes ended, and how often.
     suspects: BTreeMap<TimerKey, u32>,
     /// Whether this process had a row when that was last asked.
     has_row: bool,
     pauses: TimerPauses,
-    parts: FailingParts,
-}
-
-/// What became of a timer.
-enum Fired {
-    /// The order took its step, or it is known when it is due next.
-    Done,
-    /// The database did not do its part, or the server stops: the next round finds it.
-    Left,
-    /// Its workflow cannot be used.
-    Unusable(String),
-    /// It cannot be done, and why.
-    Failed(String),
-}
-
-/// The due orders of a partition that were taken at once.
-struct Page {
-    partition: Partition,
-    /// Those that pause, and for how long.
-    paused: BTreeMap<Duration, Vec<Pausing>>,
-    /// Whether anything was done, so that the next look finds something else.
-    has_moved: bool,
-    /// What says that the database as a whole does not answer.
-    error: Option<Error>,
-}
-
-impl Page {
-    fn new(partition: Partition) -> Self {
-        Self {
-            partition,
-            paused: BTreeMap::new(),
-            has_moved: false,
-            error: None,
-        }
-    }
-
-    fn pause(&mut self, pausing: Pausing, wait: Duration) {
-        self.paused.entry(wait).or_default().push(pausing);
-    }
-}
-
-/// A due order that is to pause.
-struct Pausing {
-    row: DueRow,
-    order: String,
-    workflow: String,
-    /// What the log says of it, and the error; nothing where its workflow is what cannot be used.
-    why: Option<(&'static str, String)>,
-}
-
-impl Pausing {
-    fn new(due: &DueOrder, why: Option<(&'static str, String)>) -> Self {
-        Self {
-            row: due.row(),
-            order: due.order.id.to_string(),
-            workflow: due.order.workflow.to_string(),
-            why,
-        }
-    }
-
-    /// Says that it pauses.
-    fn tell(&self, wait: Duration) {
-        if let Some((what, error)) = &self.why {
-            tracing::error!(
-                order.id = self.order,
-                workflow = self.workflow,
-                wait_s = wait.as_secs(),
-                error,
-                "{what}; it pauses"
-            );
-        }
-    }
-
-    /// Says that the database does not let it pause.
-    fn tell_refused(&self, refused: &Error) {
-        let why = self.why.as_ref().map(|(_, error)| error.as_str());
-        tracing::error!(
-            order.id = self.order,
-            workflow = self.workflow,
-            error = chain(refused),
-            timer = why.unwrap_or("its workflow cannot be used"),
-            "the timer of an order cannot be put off; this process leaves it alone, for a minute \
-             at most each time"
-        );
-    }
+    failures: LogOnce,
 }
 
 /// A workflow, none where it is gone; or why it cannot be used.
 type Usable = Result<Option<Arc<Published>>, String>;
-
-/// A due order with its workflow; none where that is gone.
-type Ready = (DueOrder, Option<Arc<Published>>);
 
 impl Timers {
     async fn fire_all(&mut self, partitions: &BTreeSet<Partition>) -> Result<(), Error> {
@@ -163,46 +78,45 @@ impl Timers {
             .retain(|partition| partitions.contains(partition));
         let new: BTreeSet<_> = partitions.difference(&self.known).copied().collect();
         if !new.is_empty() {
-            self.suspects
-                .extend(self.app.store.lost_timers(&new).await?);
+            self.suspects.extend(self.store.lost_timers(&new).await?);
             self.known.extend(new);
         }
-        let mut to_refresh = self.app.store.timers_to_refresh(partitions).await?;
+        let mut to_refresh = self.store.timers_to_refresh(partitions).await?;
         loop {
             for partition in partitions {
                 let fired = self.fire_part(*partition).await;
-                self.parts.note(*partition, fired)?;
+                self.failures.note_in(*partition, FAILED, fired)?;
             }
             if to_refresh.is_empty() {
                 return Ok(());
             }
             // In turn, since there may be very many orders to look at.
             for partition in std::mem::take(&mut to_refresh) {
-                match self.app.store.refresh_timers(partition).await {
+                match self.store.refresh_timers(partition).await {
                     Ok(true) => {
                         to_refresh.insert(partition);
                     }
                     Ok(false) => {}
-                    Err(error) => self.parts.note(partition, Err(error))?,
+                    Err(error) => self.failures.note_in(partition, FAILED, Err(error))?,
                 }
             }
         }
     }
 
-    /// Lets time do all that is due in a partition and can be done.
+    /// Fires all timers of a partition that are due and can be fired.
     async fn fire_part(&mut self, partition: Partition) -> Result<(), Error> {
         while self.fire(partition).await? {}
         Ok(())
     }
 
-    /// Lets time do some of what is due in a partition. Says whether it is worth to look for more:
-    /// not where nothing could be done, since the same would be found again.
+    /// Fires some timers of a partition that are due. Says whether it is worth to look for more: not
+    /// where nothing could be done, since the same would be found again.
     async fn fire(&mut self, partition: Partition) -> Result<bool, Error> {
-        // What is left alone must not take the room of the others.
+        // Orders that are left alone must not take the room of the others.
         let limit = AT_ONCE.saturating_add(self.pauses.left_alone());
-        let found = self.app.store.due_orders(partition, limit).await?;
+        let found = self.store.due_orders(partition, limit).await?;
         let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
-        let mut page = Page::new(partition);
+        let mut page = DuePage::new(partition);
         let mut due = Vec::new();
         for found in found {
             match found {
@@ -224,9 +138,8 @@ impl Timers {
         }
     }
 
-    /// Fires timers: all together, but for those during which processes ended. Says whether this
-    /// process may fire any.
-    async fn fire_ready(&mut self, page: &mut Page, ready: Vec<Ready>) -> Result<bool, Error> {
+    /// Fires timers: together, but for those during which processes ended. Says whether any may fire.
+    async fn fire_ready(&mut self, page: &mut DuePage, ready: Vec<Ready>) -> Result<bool, Error> {
         let is_suspect = |(due, _): &Ready| self.suspects.contains_key(&due.key());
         let (suspects, others): (Vec<_>, Vec<_>) = ready.into_iter().partition(is_suspect);
         if others.is_empty() && suspects.is_empty() {
@@ -234,11 +147,11 @@ impl Timers {
         }
         if !others.is_empty() {
             let keys: Vec<_> = others.iter().map(|(due, _)| due.key()).collect();
-            if !self.note(&keys).await? {
+            if !self.mark(&keys).await? {
                 return Ok(false);
             }
             // Together, so that they share transactions.
-            let firing = others.iter().map(|ready| settle(&self.app, ready));
+            let firing = others.iter().map(|ready| self.step.settle(ready));
             let fired = join_all(firing).await;
             for ((due, _), fired) in others.iter().zip(fired) {
                 self.take(page, due, fired);
@@ -249,12 +162,12 @@ impl Timers {
                 return Ok(false);
             }
         }
-        self.app.store.note_timers(&self.me, &[]).await?;
+        self.store.record_timers(&self.me, &[]).await?;
         Ok(true)
     }
 
-    /// Takes what became of a timer. Says whether that is known now.
-    fn take(&mut self, page: &mut Page, due: &DueOrder, fired: Result<Fired, Error>) -> bool {
+    /// Takes the result of a timer. Says whether that is known now.
+    fn take(&mut self, page: &mut DuePage, due: &DueOrder, fired: Result<Fired, Error>) -> bool {
         let fired = match fired {
             Ok(fired) => fired,
             Err(error) if is_of_all(&error) => {
@@ -272,33 +185,32 @@ impl Timers {
             Fired::Unusable(finding) => self.pause_workflow(page, due, &finding),
             Fired::Failed(why) => {
                 let wait = self.pauses.of_order(due.key());
-                let why = ("the timer of an order fails", why);
+                let why = ("timer failed", why);
                 page.pause(Pausing::new(due, Some(why)), wait);
             }
         }
         true
     }
 
-    /// Lets an order wait that cannot be read.
-    fn pause_unread(&mut self, page: &mut Page, order: &UnreadOrder) {
+    fn pause_unread(&mut self, page: &mut DuePage, order: &UnreadableOrder) {
         let row = order.row();
         let wait = self.pauses.of_order(row.key);
         let pausing = Pausing {
             row,
             order: order.id.clone(),
             workflow: order.workflow.clone(),
-            why: Some(("an order that is due cannot be read", chain(&order.error))),
+            why: Some(("due order unreadable", chain(&order.error))),
         };
         page.pause(pausing, wait);
     }
 
     /// Lets an order wait whose workflow cannot be used, until that is mended.
-    fn pause_workflow(&mut self, page: &mut Page, due: &DueOrder, finding: &str) {
+    fn pause_workflow(&mut self, page: &mut DuePage, due: &DueOrder, finding: &str) {
         if self.pauses.is_new(&due.order.workflow) {
             tracing::error!(
                 workflow = %due.order.workflow,
                 error = finding,
-                "a workflow cannot be used; its timers pause"
+                "workflow unusable: its timers pause"
             );
         }
         page.pause(Pausing::new(due, None), WORKFLOW_PAUSE);
@@ -307,7 +219,7 @@ impl Timers {
     /// Finds the workflows of due orders; those of which one cannot be used pause.
     async fn with_workflows(
         &mut self,
-        page: &mut Page,
+        page: &mut DuePage,
         due: Vec<DueOrder>,
     ) -> Result<Vec<Ready>, Error> {
         let codes = due.iter().map(|due| due.order.workflow.clone());
@@ -332,9 +244,8 @@ impl Timers {
         Ok(ready)
     }
 
-    /// Finds a workflow, or why it cannot be used.
     async fn find_workflow(&self, code: &WorkflowCode) -> Result<Usable, Error> {
-        match self.app.store.workflow(code).await {
+        match self.store.workflow(code).await {
             Ok(Some(published)) => Ok(match published.unusable() {
                 Some(finding) => Err(finding.to_owned()),
                 None => Ok(Some(published)),
@@ -347,11 +258,11 @@ impl Timers {
 
     /// Puts off what pauses, in parts that become smaller until the database refuses one alone. That
     /// one stays due, and is left alone in memory.
-    async fn put_off(&mut self, page: &mut Page) -> Result<(), Error> {
+    async fn put_off(&mut self, page: &mut DuePage) -> Result<(), Error> {
         for (wait, pausing) in std::mem::take(&mut page.paused) {
             let mut parts = vec![pausing.as_slice()];
             while let Some(part) = parts.pop() {
-                let store = &self.app.store;
+                let store = &self.store;
                 let rows: Vec<_> = part.iter().map(|one| one.row).collect();
                 let until = later(store.clock().now(), wait);
                 let paused = store.pause_timers(page.partition, &rows, until).await;
@@ -360,12 +271,12 @@ impl Timers {
                         page.has_moved = true;
                         for one in put_off {
                             self.pauses.put_off(one.row.key);
-                            one.tell(wait);
+                            one.log(wait);
                         }
                     }
                     (Err(error), [alone]) if error.is_of_data() => {
                         if self.pauses.leave_alone(alone.row.key) {
-                            alone.tell_refused(&error);
+                            alone.log_refused(&error);
                         }
                     }
                     (Err(error), several) if error.is_of_data() => {
@@ -379,24 +290,24 @@ impl Timers {
         Ok(())
     }
 
-    /// Notes which timers are about to fire, and says whether they may.
-    async fn note(&mut self, firing: &[TimerKey]) -> Result<bool, Error> {
-        let noted = self.app.store.note_timers(&self.me, firing).await?;
-        if self.has_row && !noted {
-            tracing::warn!("no timer fires: this process has no row among those that do");
+    /// Records which timers are about to fire, and says whether they may.
+    async fn mark(&mut self, firing: &[TimerKey]) -> Result<bool, Error> {
+        let may_fire = self.store.record_timers(&self.me, firing).await?;
+        if self.has_row && !may_fire {
+            tracing::warn!("dispatcher row missing: no timer fires");
         }
-        self.has_row = noted;
-        Ok(noted)
+        self.has_row = may_fire;
+        Ok(may_fire)
     }
 
     /// Fires the timer of an order during which a process ended: alone, so that nothing else is
-    /// blamed if it does so again. After three times it is put aside. Says whether to go on.
-    async fn try_alone(&mut self, page: &mut Page, ready: &Ready) -> Result<bool, Error> {
+    /// blamed if it does so again. After three times it is parked. Says whether to go on.
+    async fn try_alone(&mut self, page: &mut DuePage, ready: &Ready) -> Result<bool, Error> {
         let (due, _) = ready;
         let key = due.key();
         let tries = self.suspects.get(&key).copied().unwrap_or(0);
         if tries >= TRIES_MAX {
-            if let Err(error) = self.app.store.put_timer_aside(due).await {
+            if let Err(error) = self.store.park_timer(due).await {
                 self.take(page, due, Err(error));
                 return Ok(true);
             }
@@ -404,144 +315,20 @@ impl Timers {
             tracing::error!(
                 order.id = %due.order.id,
                 workflow = %due.order.workflow,
-                "the service ended three times while time took this order on; it is put aside \
-                 until it changes, or the timers of its workflow do"
+                "poison timer parked until its order changes, or the timers of its workflow do"
             );
             page.has_moved = true;
             return Ok(true);
         }
-        tracing::warn!(order.id = %due.order.id, tries, "a process ended while time took this order on");
-        if !self.note(&[key]).await? {
+        tracing::warn!(order.id = %due.order.id, tries, "process ended during timer");
+        if !self.mark(&[key]).await? {
             return Ok(false);
         }
-        let fired = settle(&self.app, ready).await;
+        let fired = self.step.settle(ready).await;
         if self.take(page, due, fired) {
-            self.app.store.clear_lost_timer(key).await?;
+            self.store.clear_lost_timer(key).await?;
             self.suspects.remove(&key);
         }
         Ok(true)
-    }
-}
-
-/// Takes the step of one order, or notes when it is really due. A panic costs that order alone.
-async fn settle(app: &Arc<App>, (due, published): &Ready) -> Result<Fired, Error> {
-    let settled = AssertUnwindSafe(take_on(app, due, published.as_deref())).catch_unwind();
-    settled
-        .await
-        .unwrap_or_else(|panic| Ok(Fired::Failed(supervisor::text(&*panic).to_owned())))
-}
-
-async fn take_on(
-    app: &Arc<App>,
-    due: &DueOrder,
-    published: Option<&Published>,
-) -> Result<Fired, Error> {
-    fault::point("timer", due.order.id.as_str());
-    let Some(published) = published else {
-        return reschedule(app, due, None).await;
-    };
-    let now = app.store.clock().now();
-    let graph = &published.graph;
-    let due_time = graph.due_time(&due.order);
-    if due_time.is_none_or(|at| at > now) && !waits_since_the_future(due, now) {
-        return reschedule(app, due, due_time).await;
-    }
-    step(app, due, (graph, now)).await
-}
-
-/// Notes when an order is due next.
-async fn reschedule(
-    app: &Arc<App>,
-    due: &DueOrder,
-    next: Option<Timestamp>,
-) -> Result<Fired, Error> {
-    app.store.reschedule(due, next).await?;
-    Ok(Fired::Done)
-}
-
-/// Whether an order waits since an instant that is yet to come, as after a clock that was ahead: a
-/// step puts that right.
-fn waits_since_the_future(due: &DueOrder, now: Timestamp) -> bool {
-    due.order.return_to.is_none() && wait_start(&due.order) > now
-}
-
-async fn step(
-    app: &Arc<App>,
-    due: &DueOrder,
-    (graph, now): (&Graph, Timestamp),
-) -> Result<Fired, Error> {
-    let Ok(ticket) = app.hand_over_when_room(unit(due)).await else {
-        // The server stops; another process, or the next start, finds the order due.
-        return Ok(Fired::Left);
-    };
-    let refusal = match ticket.outcome().await {
-        Ok(UnitOutcome::Done(steps)) => steps.into_iter().find_map(Result::err),
-        Ok(UnitOutcome::Refused { refusal, .. }) => Some(StepError::Refused(refusal)),
-        Err(SubmitError::Commit(error)) => Some(StepError::Failed(error)),
-        Err(SubmitError::Overloaded | SubmitError::ShuttingDown) => return Ok(Fired::Left),
-    };
-    match refusal {
-        // Where somebody else moved the order meanwhile, the next look finds it as it is.
-        None | Some(StepError::Refused(Refusal::Rejected(Rejection::VersionMismatch { .. }))) => {
-            Ok(Fired::Done)
-        }
-        // Guards refuse: they are asked again when the order changes, or when the next is due.
-        Some(StepError::Refused(Refusal::Rejected(Rejection::NothingDue))) => {
-            reschedule(app, due, graph.due_after(&due.order, now)).await
-        }
-        Some(StepError::Refused(Refusal::WorkflowUnusable { finding, .. })) => {
-            Ok(Fired::Unusable(finding))
-        }
-        Some(StepError::Refused(refusal @ Refusal::Fault)) => Ok(Fired::Failed(chain(&refusal))),
-        Some(StepError::Refused(refusal)) => {
-            let transitions = graph.due_transitions(&due.order, now).into_iter();
-            let transitions: Vec<&str> = transitions.map(TransitionCode::as_str).collect();
-            tracing::warn!(
-                order.id = %due.order.id,
-                workflow = %due.order.workflow,
-                transitions = transitions.join(", "),
-                error = chain(&refusal),
-                "time could not take an order on"
-            );
-            reschedule(app, due, graph.due_after(&due.order, now)).await
-        }
-        // The database refused this very step, or its order cannot be read there.
-        Some(StepError::Failed(error @ CommitError::Database)) => Ok(Fired::Failed(chain(&error))),
-        // What the database did not do was logged.
-        Some(StepError::Failed(
-            CommitError::Unavailable
-            | CommitError::Overloaded
-            | CommitError::StorageFull
-            | CommitError::StorageReadOnly
-            | CommitError::StorageDamaged
-            | CommitError::OutcomeUnknown,
-        )) => Ok(Fired::Left),
-    }
-}
-
-fn unit(due: &DueOrder) -> Unit {
-    let context = Context {
-        actor: Actor::system(),
-        comment: Comment::default(),
-        notify_customer: false,
-        visible_to_customer: false,
-        metadata: Metadata::default(),
-        request_id: None,
-    };
-    let command = Command {
-        context,
-        expected_version: Some(due.order.version),
-        action: Action::TimeUp,
-    };
-    let step = Step {
-        workflow: due.order.workflow.clone(),
-        order_id: due.order.id.clone(),
-        request: None,
-        change: StepChange::Change(command),
-    };
-    Unit {
-        steps: vec![step],
-        mode: UnitMode::Separate,
-        return_orders: false,
     }
 }

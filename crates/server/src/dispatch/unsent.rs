@@ -1,4 +1,4 @@
-//! What the action of a delivery says now, which may be something else than when it was set off.
+//! The action of a delivery as it is now, which may be something else than when it set it off.
 
 use std::time::Duration;
 
@@ -10,27 +10,24 @@ use waymark_domain::{
 };
 use waymark_persistence::NextStep;
 
-use super::carrier::later;
+use super::pauses::later;
 
 /// How long a delivery rests whose action is switched off: longer than it takes until all that
 /// waits is looked at again. It goes at once when the action is switched on.
 pub(super) const REST: Duration = Duration::from_hours(1);
 
-/// What is said where an action no longer sends what it sent.
 pub(super) const CHANGED: &str = "the action does something else now";
-/// What is said where an action no longer sends copies.
 const NO_COPIES: &str = "the action sends no copies any more";
-/// What is said where an action no longer sends a copy to an address.
 const NO_COPY: &str = "the action sends no copy to this address any more";
-/// How the word about an action that is switched off begins and ends.
+/// The beginning and the end of the problem of an action that is switched off.
 const OFF_BEGINS: &str = "its action ";
 const OFF_ENDS: &str = " is switched off";
-/// What stands between that and what was said before.
+/// The words between that and the problem before.
 const BEFORE: &str = "; before that: ";
 
 /// Why a delivery is not sent, as its workflow is now, each in words for the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unsent {
+pub(super) enum Unsent {
     /// Its action is switched off: it waits.
     Off(String),
     /// Its action is gone or does something else: it will never be sent.
@@ -40,14 +37,13 @@ pub(crate) enum Unsent {
 }
 
 impl Unsent {
-    /// Why, in words for the merchant.
-    pub(crate) fn problem(&self) -> &str {
+    pub(super) fn problem(&self) -> &str {
         match self {
             Self::Off(problem) | Self::Lost(problem) | Self::Needless(problem) => problem,
         }
     }
 
-    /// What becomes of the delivery, of which `said` was said so far.
+    /// The next step of the delivery, whose problem so far is `said`.
     pub(super) fn next(self, now: Timestamp, said: &str) -> NextStep {
         match self {
             Self::Off(problem) => NextStep::Retry {
@@ -63,11 +59,11 @@ impl Unsent {
     }
 }
 
-/// By what means and how often a delivery is sent, as its workflow is now.
+/// The channel and the policy by which a delivery is sent, as its workflow is now.
 ///
 /// # Errors
 /// Returns [`Unsent`] for one that is not sent.
-pub(crate) fn way<'w>(
+pub(super) fn way<'w>(
     workflow: &'w Workflow,
     delivery: &Delivery,
 ) -> Result<(&'w Channel, Policy), Unsent> {
@@ -100,9 +96,8 @@ fn needless(email: &Email, readers: &Readers) -> Option<&'static str> {
     }
 }
 
-/// What was said before, where the problem of a delivery says that its action is switched off;
-/// empty for nothing.
-pub(crate) fn before_off(problem: &str) -> Option<&str> {
+/// The problem before an action was switched off, where that is what a problem says; empty for none.
+pub(super) fn before_off(problem: &str) -> Option<&str> {
     let (_, rest) = problem.strip_prefix(OFF_BEGINS)?.split_once(OFF_ENDS)?;
     if rest.is_empty() {
         return Some(rest);
@@ -110,8 +105,7 @@ pub(crate) fn before_off(problem: &str) -> Option<&str> {
     rest.strip_prefix(BEFORE)
 }
 
-/// What is said of an action that is switched off.
-pub(crate) fn switched_off(path: &ActionPath) -> String {
+pub(super) fn switched_off(path: &ActionPath) -> String {
     format!("{OFF_BEGINS}{path}{OFF_ENDS}")
 }
 

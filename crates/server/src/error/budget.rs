@@ -2,16 +2,17 @@
 //! 8 KiB in all: an error that is too large arrives as another one.
 
 use tonic::Status;
+use waymark_proto::v1;
 
 use super::Problem;
 
-/// What message and details may take together, as they are encoded for the wire.
-pub(super) const BYTES_MAX: usize = 4_096;
+/// The most that message and details may take together, as they are encoded for the wire.
+const BYTES_MAX: usize = 4_096;
 
 /// The metadata key that says that something was cut.
 const TRUNCATED: &str = "details_truncated";
 
-/// How much of each part is kept: bytes of texts, and a number of violations.
+/// The part of each text that is kept: bytes of texts, and a number of violations.
 struct Caps {
     message: usize,
     value: usize,
@@ -23,46 +24,39 @@ struct Caps {
 /// Tried in this order until the error fits: violations and message give way before
 /// the metadata, which programs read. With the last caps every error fits.
 const LADDER: [Caps; 5] = [
-    Caps {
-        message: 1_024,
-        value: 1_536,
-        violations: 50,
-        problem: 512,
-        field: 256,
-    },
-    Caps {
-        message: 512,
-        value: 1_024,
-        violations: 16,
-        problem: 160,
-        field: 128,
-    },
-    Caps {
-        message: 320,
-        value: 768,
-        violations: 8,
-        problem: 120,
-        field: 96,
-    },
-    Caps {
-        message: 256,
-        value: 256,
-        violations: 4,
-        problem: 96,
-        field: 96,
-    },
-    Caps {
-        message: 96,
-        value: 96,
-        violations: 2,
-        problem: 64,
-        field: 64,
-    },
+    Caps::of(50, [1_024, 1_536, 512, 256]),
+    Caps::of(16, [512, 1_024, 160, 128]),
+    Caps::of(8, [320, 768, 120, 96]),
+    Caps::of(4, [256, 256, 96, 96]),
+    Caps::of(2, [96, 96, 64, 64]),
 ];
+
+impl From<Problem> for Status {
+    fn from(problem: Problem) -> Self {
+        fit_in(problem, BYTES_MAX).to_status()
+    }
+}
+
+impl Problem {
+    /// The error of one step of several, in at most so many bytes; 1,900 are enough for any.
+    pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
+        let fitted = fit_in(self.spelling_fields(), bytes_max.min(BYTES_MAX));
+        v1::StepError {
+            code: i32::from(fitted.reason.code()),
+            reason: fitted.reason.as_str().to_owned(),
+            message: fitted.message,
+            metadata: fitted
+                .metadata
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+        }
+    }
+}
 
 /// Cuts a problem so that its status has at most so many bytes, and notes in the metadata that it was cut. As many
 /// violations are kept as fit, down to those that the next caps keep.
-pub(super) fn fit_in(problem: Problem, bytes_max: usize) -> Problem {
+fn fit_in(problem: Problem, bytes_max: usize) -> Problem {
     let fewest = LADDER.iter().skip(1).map(|caps| caps.violations);
     let mut fitted = problem;
     for (caps, fewest) in LADDER.iter().zip(fewest.chain([0])) {
@@ -93,6 +87,17 @@ pub(super) fn wire_bytes(status: &Status) -> usize {
 }
 
 impl Caps {
+    /// Caps of so many violations, and of the bytes of message, value, problem and field.
+    const fn of(violations: usize, [message, value, problem, field]: [usize; 4]) -> Self {
+        Self {
+            message,
+            value,
+            violations,
+            problem,
+            field,
+        }
+    }
+
     fn apply(&self, mut problem: Problem) -> Problem {
         let mut was_cut = problem.violations.len() > self.violations;
         problem.violations.truncate(self.violations);

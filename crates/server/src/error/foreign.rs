@@ -7,7 +7,7 @@ use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 use waymark_proto::invalid::InvalidRequest;
 
-use super::{Error, Problem, Reason};
+use super::{Problem, Reason};
 use crate::limits::MESSAGE_BYTES_MAX;
 
 const DETAILS: &str = "grpc-status-details-bin";
@@ -43,9 +43,11 @@ pub(crate) fn explain(status: Status) -> Status {
     if !status.details().is_empty() {
         return status;
     }
-    let invalid = status.source().and_then(|source| source.downcast_ref());
+    let invalid = status
+        .source()
+        .and_then(|source| source.downcast_ref::<InvalidRequest>());
     if let Some(invalid) = invalid {
-        return Status::from(Error::Invalid(InvalidRequest::clone(invalid)));
+        return Status::from(Problem::from(invalid));
     }
     let problem = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => Problem::message_too_large(MESSAGE_BYTES_MAX),
@@ -59,19 +61,7 @@ pub(crate) fn explain(status: Status) -> Status {
                 "there is no such method, or it does not take messages compressed like this";
             Problem::new(Reason::NotImplemented, message)
         }
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::InvalidArgument
-        | Code::DeadlineExceeded
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::Unavailable
-        | Code::DataLoss
-        | Code::Unauthenticated => return status,
+        _ => return status,
     };
     Status::from(problem)
 }

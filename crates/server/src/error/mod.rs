@@ -4,12 +4,10 @@
 
 mod budget;
 mod foreign;
-mod ledger;
 mod problem;
 mod reason;
 mod refusal;
 mod rejection;
-mod unknown;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -28,16 +26,17 @@ use waymark_proto::{invalid::InvalidRequest, v1};
 pub(crate) use foreign::{explain, explained};
 pub(crate) use problem::Problem;
 pub use reason::Reason;
-pub(crate) use unknown::{NameKind, UnknownName};
+pub(crate) use refusal::{NameKind, UnknownName};
 
 use crate::{
     committer::SubmitError,
-    dispatch::TrialLimit,
+    dispatch::TestLimit,
     history::{StreamLimit, TokenError},
     page,
+    telemetry::chain,
 };
 
-/// Why a call was refused.
+/// The error of a call that was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request breaks the contract.
@@ -49,12 +48,12 @@ pub enum Error {
     /// The resume token cannot be followed.
     #[error("the resume token cannot be followed")]
     ResumeToken(#[from] TokenError),
-    /// What was named is not there, but something that may have been meant.
+    /// Something that was named is not there, but something that may have been meant.
     #[error("{error}; {hint}")]
     Hinting {
         /// The error.
         error: Box<Error>,
-        /// What may have been meant.
+        /// A hint at what may have been meant.
         hint: String,
     },
     /// A filter names what is not there.
@@ -71,17 +70,17 @@ pub enum Error {
     ReadLimit,
     /// As many tests of actions are under way as may be.
     #[error(transparent)]
-    TrialLimit(#[from] TrialLimit),
+    TestLimit(#[from] TestLimit),
     /// The diagram would be too large for an answer.
     #[error(transparent)]
     DiagramTooLarge(#[from] diagram::TooLarge),
     /// The document of a workflow is larger than clients take.
     #[error("the document would have more than {max} bytes")]
     ExportTooLarge {
-        /// How many bytes it may have.
+        /// The bytes that it may have.
         max: usize,
     },
-    /// There is no such token, or nothing that it may show. Which of these, nobody is told.
+    /// There is no such token, or nothing that it may show. Clients cannot tell which.
     #[error("the token shows nothing")]
     TrackingNotFound,
     /// A step was refused.
@@ -92,7 +91,7 @@ pub enum Error {
     StepRefused {
         /// Its place in the call, from 0.
         index: usize,
-        /// Why.
+        /// The error.
         source: Box<Error>,
     },
     /// A part of a request was refused, whose fields are named by where it stands.
@@ -100,7 +99,7 @@ pub enum Error {
     Below {
         /// The part, such as `steps[2].hold_order`.
         path: String,
-        /// Why.
+        /// The error.
         source: Box<Error>,
     },
     /// A change of a workflow was refused.
@@ -118,7 +117,7 @@ pub enum Error {
     /// A document cannot be applied.
     #[error("the document has {} mistakes", .remarks.len())]
     DocumentRefused {
-        /// What is wrong with it, or with the workflow that it would make; at least one.
+        /// Its mistakes, or those of the workflow that it would make; at least one.
         remarks: Vec<Remark>,
     },
     /// The request id was used for another change of the workflow.
@@ -137,7 +136,7 @@ pub enum Error {
     },
     /// Nothing can be decided about a delivery.
     #[error(transparent)]
-    Ledger(#[from] persistence::LedgerRefusal),
+    Ledger(#[from] persistence::OutboxRefusal),
     /// There is no such endpoint.
     #[error("there is no endpoint {code}")]
     EndpointNotFound {
@@ -162,7 +161,7 @@ pub enum Error {
     /// Something is not as it must be; the cause is in the log.
     #[error("{what}")]
     Internal {
-        /// What is wrong.
+        /// The problem.
         what: &'static str,
     },
 }
@@ -226,21 +225,18 @@ impl Error {
             // The database is well: others are reading.
             Self::Store(error) if matches!(**error, persistence::Error::Busy) => {}
             Self::Store(error) if error.is_of_storage() => {
-                // The store has said it once, with what to do.
-                tracing::debug!(error = chain(error), "a read failed");
+                // The store has logged it once, with what to do.
+                tracing::debug!(error = chain(error), "read failed");
             }
-            Self::Store(error) if error.is_passing() => {
-                tracing::warn!(
-                    error = chain(error),
-                    "a read found the database unavailable"
-                );
+            Self::Store(error) if error.is_transient() => {
+                tracing::warn!(error = chain(error), "read failed: database unavailable");
             }
-            Self::Store(error) => tracing::error!(error = chain(error), "a read failed"),
+            Self::Store(error) => tracing::error!(error = chain(error), "read failed"),
             Self::Internal { what } => {
-                tracing::error!(error = what, "a call failed inside Waymark");
+                tracing::error!(error = what, "internal error");
             }
             Self::Document(error @ DocumentError::NotWritten { .. }) => {
-                tracing::error!(error = chain(error), "a workflow could not be exported");
+                tracing::error!(error = chain(error), "workflow export failed");
             }
             // The store logs commits that fail; refusals are answers and no failures.
             Self::Invalid(_)
@@ -251,7 +247,7 @@ impl Error {
             | Self::StreamLimit(_)
             | Self::ComputationLimit
             | Self::ReadLimit
-            | Self::TrialLimit(_)
+            | Self::TestLimit(_)
             | Self::DiagramTooLarge(_)
             | Self::ExportTooLarge { .. }
             | Self::TrackingNotFound
@@ -273,12 +269,6 @@ impl Error {
     }
 }
 
-/// An error with all its causes, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 impl From<CommitError> for Error {
     fn from(error: CommitError) -> Self {
         Self::Submit(SubmitError::Commit(error))
@@ -294,33 +284,20 @@ impl From<persistence::StepError> for Error {
     }
 }
 
-impl From<persistence::ChangeError<Error>> for Error {
-    fn from(error: persistence::ChangeError<Error>) -> Self {
+impl<E: Into<Error>> From<persistence::ChangeError<E>> for Error {
+    fn from(error: persistence::ChangeError<E>) -> Self {
         match error {
-            persistence::ChangeError::Refused(error) => error,
+            persistence::ChangeError::Refused(error) => error.into(),
             persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
             persistence::ChangeError::Failed(error) => Self::from(error),
         }
     }
 }
 
-impl From<persistence::ChangeError<Infallible>> for Error {
-    fn from(error: persistence::ChangeError<Infallible>) -> Self {
-        match error {
-            persistence::ChangeError::Refused(never) => match never {},
-            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
-            persistence::ChangeError::Failed(error) => Self::from(error),
-        }
-    }
-}
-
-impl From<persistence::ChangeError<persistence::LedgerRefusal>> for Error {
-    fn from(error: persistence::ChangeError<persistence::LedgerRefusal>) -> Self {
-        match error {
-            persistence::ChangeError::Refused(refusal) => Self::Ledger(refusal),
-            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
-            persistence::ChangeError::Failed(error) => Self::from(error),
-        }
+/// The refusal of what is never refused.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 
@@ -328,13 +305,13 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         error.log();
         match error {
-            Error::Invalid(invalid) => of_fields(&invalid),
+            Error::Invalid(invalid) => Self::from(&invalid),
             Error::PageToken(invalid) => {
                 Self::of_field(Reason::PageTokenInvalid, "page_token", invalid.to_string())
             }
             Error::ResumeToken(error) => of_resume_token(error),
             Error::Hinting { error, hint } => Self::from(*error).hinting(&hint),
-            Error::UnknownName(name) => unknown::problem(&name),
+            Error::UnknownName(name) => refusal::of_unknown_name(&name),
             Error::StreamLimit(limit) => {
                 Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)
             }
@@ -343,7 +320,7 @@ impl From<Error> for Problem {
                 "more waits to be computed than the server takes; nothing was done",
             ),
             Error::ReadLimit => too_many_reads(),
-            Error::TrialLimit(limit) => {
+            Error::TestLimit(limit) => {
                 Self::new(Reason::TestLimit, limit.to_string()).with("max", &limit.max)
             }
             Error::DiagramTooLarge(error) => of_diagram(error),
@@ -371,23 +348,16 @@ impl From<Error> for Problem {
                     .with("workflow", &workflow)
                     .with("version", &version)
             }
-            Error::Ledger(refusal) => ledger::of_delivery(&refusal),
-            Error::EndpointNotFound { code } => ledger::no_endpoint(&code),
-            Error::EndpointExists { code } => ledger::endpoint_exists(&code),
-            Error::EndpointInUse(in_use) => ledger::endpoint_in_use(&in_use),
+            Error::Ledger(refusal) => refusal::of_delivery(&refusal),
+            Error::EndpointNotFound { code } => refusal::no_endpoint(&code),
+            Error::EndpointExists { code } => refusal::endpoint_exists(&code),
+            Error::EndpointInUse(in_use) => refusal::endpoint_in_use(&in_use),
             Error::Submit(error) => of_submit(error),
             Error::Store(error) if matches!(*error, persistence::Error::Busy) => too_many_reads(),
             Error::Store(error) => of_submit(SubmitError::Commit(CommitError::from(&*error))),
-            Error::Internal { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+            Error::Internal { .. } => internal(),
         }
     }
-}
-
-fn of_fields(invalid: &InvalidRequest) -> Problem {
-    let violations = invalid.violations().iter();
-    let violations =
-        violations.map(|violation| (violation.field.clone(), violation.problem.to_string()));
-    Problem::new(Reason::FieldInvalid, invalid.to_string()).violating(violations)
 }
 
 fn of_document(error: &DocumentError) -> Problem {
@@ -398,11 +368,11 @@ fn of_document(error: &DocumentError) -> Problem {
             let violation = ("format".to_owned(), message.clone());
             Problem::new(Reason::FieldInvalid, message).violating([violation])
         }
-        DocumentError::NotWritten { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+        DocumentError::NotWritten { .. } => internal(),
     }
 }
 
-/// What is wrong with a document: it cannot be read, or else it makes no sound workflow.
+/// The refusal of a document: it cannot be read, or else it makes no sound workflow.
 fn of_remarks(remarks: &[Remark]) -> Problem {
     const SPELLED_MAX: usize = 3;
     let is_of_document = |remark: &Remark| remark.finding.rule == Rule::Document;
@@ -411,13 +381,15 @@ fn of_remarks(remarks: &[Remark]) -> Problem {
     } else {
         (Reason::WorkflowInvalid, "the workflow would be invalid")
     };
-    let told: Vec<_> = remarks.iter().map(ToString::to_string).collect();
-    let first = told.get(..SPELLED_MAX).unwrap_or(&told).join("; ");
-    let message = match told.len().saturating_sub(SPELLED_MAX) {
+    let spelled: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+    let first = spelled.get(..SPELLED_MAX).unwrap_or(&spelled).join("; ");
+    let message = match spelled.len().saturating_sub(SPELLED_MAX) {
         0 => format!("{begin}: {first}"),
         more => format!("{begin}: {first}; and {more} more"),
     };
-    let violations = told.into_iter().map(|told| ("document".to_owned(), told));
+    let violations = spelled
+        .into_iter()
+        .map(|remark| ("document".to_owned(), remark));
     Problem::new(reason, message)
         .with("findings", &remarks.len())
         .violating(violations)
@@ -442,15 +414,18 @@ fn of_diagram(diagram::TooLarge { max }: diagram::TooLarge) -> Problem {
 
 fn of_resume_token(error: TokenError) -> Problem {
     let message = error.to_string();
-    let problem = Problem::new(Reason::named(error.reason()), message.clone());
-    let problem = problem.violating([("resume_token".to_owned(), message)]);
+    let problem = |reason| {
+        let violation = ("resume_token".to_owned(), message.clone());
+        Problem::new(reason, message.clone()).violating([violation])
+    };
     match error {
-        TokenError::Invalid | TokenError::Foreign => problem,
+        TokenError::Invalid => problem(Reason::ResumeTokenInvalid),
+        TokenError::Foreign => problem(Reason::ResumeTokenForeign),
         TokenError::Ahead {
             partition,
             offset,
             head,
-        } => problem
+        } => problem(Reason::ResumeTokenAhead)
             .with("partition", &partition.number())
             .with("offset", &offset)
             .with("head", &head),
@@ -458,7 +433,7 @@ fn of_resume_token(error: TokenError) -> Problem {
             partition,
             offset,
             oldest,
-        } => problem
+        } => problem(Reason::ResumeTokenExpired)
             .with("partition", &partition.number())
             .with("offset", &offset)
             .with("oldest", &oldest),
@@ -466,40 +441,46 @@ fn of_resume_token(error: TokenError) -> Problem {
 }
 
 fn of_submit(error: SubmitError) -> Problem {
-    match error {
-        SubmitError::Overloaded | SubmitError::Commit(CommitError::Overloaded) => Problem::new(
+    let (reason, message) = match error {
+        SubmitError::Overloaded | SubmitError::Commit(CommitError::Overloaded) => (
             Reason::Overloaded,
             "more waits to be written than the server takes; nothing was written",
         ),
-        SubmitError::ShuttingDown => Problem::new(
+        SubmitError::ShuttingDown => (
             Reason::ShuttingDown,
             "the server is stopping; nothing was written",
         ),
-        SubmitError::Commit(CommitError::Unavailable) => Problem::new(
+        SubmitError::Commit(CommitError::Unavailable) => (
             Reason::DatabaseUnavailable,
             "the database does not answer; nothing was written",
         ),
-        SubmitError::Commit(CommitError::StorageFull) => Problem::new(
+        SubmitError::Commit(CommitError::StorageFull) => (
             Reason::StorageFull,
             "the disk of the database is full; nothing was written",
         ),
-        SubmitError::Commit(CommitError::StorageReadOnly) => Problem::new(
+        SubmitError::Commit(CommitError::StorageReadOnly) => (
             Reason::StorageReadOnly,
             "the database can only be read at present; nothing was written",
         ),
-        SubmitError::Commit(CommitError::StorageDamaged) => Problem::new(
+        SubmitError::Commit(CommitError::StorageDamaged) => (
             Reason::StorageDamaged,
             "the database file is damaged and the server is stopping; nothing was written",
         ),
-        SubmitError::Commit(CommitError::OutcomeUnknown) => Problem::new(
+        SubmitError::Commit(CommitError::OutcomeUnknown) => (
             Reason::OutcomeUnknown,
             "it could not be found out whether this was written; ask again with the same request_id, or read",
         ),
-        SubmitError::Commit(CommitError::Database) => Problem::new(
-            Reason::Internal,
-            "something is wrong inside the service; its log says what",
-        ),
-    }
+        SubmitError::Commit(CommitError::Database) => return internal(),
+    };
+    Problem::new(reason, message)
+}
+
+/// The refusal for a fault inside the service, of which clients learn nothing.
+fn internal() -> Problem {
+    Problem::new(
+        Reason::Internal,
+        "something is wrong inside the service; its log says what",
+    )
 }
 
 impl From<Error> for Status {

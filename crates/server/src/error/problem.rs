@@ -1,4 +1,4 @@
-//! A problem as clients are told it: one value behind the status of a call and the
+//! A problem as clients see it: one value behind the status of a call and the
 //! error of a step.
 
 use std::{
@@ -9,14 +9,14 @@ use std::{
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use waymark_domain::value::sentence;
-use waymark_proto::v1;
+use waymark_proto::invalid::InvalidRequest;
 
-use super::{Reason, budget};
+use super::Reason;
 
 /// The domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "waymark";
 
-/// Why a call was refused, in words that a stranger understands.
+/// A refusal, in words that a stranger understands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(super) reason: Reason,
@@ -108,26 +108,6 @@ impl Problem {
         self
     }
 
-    /// What became of one step of several, in at most so many bytes; 1,900 are enough for any.
-    pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
-        let Self {
-            reason,
-            message,
-            metadata,
-            violations: _,
-            subject: _,
-        } = budget::fit_in(self.spelling_fields(), bytes_max.min(budget::BYTES_MAX));
-        v1::StepError {
-            code: i32::from(reason.code()),
-            reason: reason.as_str().to_owned(),
-            message,
-            metadata: metadata
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        }
-    }
-
     /// The status without any cut; [`Status::from`] is the one that fits.
     pub(super) fn to_status(&self) -> Status {
         let code = self.reason.code();
@@ -159,14 +139,13 @@ impl Problem {
     }
 
     /// A step has no list of violations, so its message names every field.
-    fn spelling_fields(mut self) -> Self {
+    pub(super) fn spelling_fields(mut self) -> Self {
         if self.violations.len() > 1 {
             self.message = self.spelled();
         }
         self
     }
 
-    /// Every field and what is wrong with it.
     fn spelled(&self) -> String {
         let fields = self.violations.iter();
         let fields: Vec<_> = fields
@@ -176,13 +155,16 @@ impl Problem {
     }
 }
 
-impl From<Problem> for Status {
-    fn from(problem: Problem) -> Self {
-        budget::fit_in(problem, budget::BYTES_MAX).to_status()
+impl From<&InvalidRequest> for Problem {
+    fn from(invalid: &InvalidRequest) -> Self {
+        let violations = invalid.violations().iter();
+        let violations =
+            violations.map(|violation| (violation.field.clone(), violation.problem.to_string()));
+        Self::new(Reason::FieldInvalid, invalid.to_string()).violating(violations)
     }
 }
 
-/// How long a client should wait before it comes again.
+/// The time that a client should wait before it comes again.
 fn retry_delay(reason: Reason) -> Duration {
     match reason {
         Reason::Overloaded => Duration::from_millis(250),

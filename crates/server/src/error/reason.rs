@@ -6,7 +6,7 @@ use tonic::Code;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $code:ident [$($key:literal),*];)+) => {
-        /// Why a call was refused, as `google.rpc.ErrorInfo.reason` has it.
+        /// The reason of a refused call, as `google.rpc.ErrorInfo.reason` has it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason {
             $($(#[doc = $doc])+ $variant,)+

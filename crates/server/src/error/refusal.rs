@@ -1,15 +1,15 @@
-//! What clients are told about a change of a workflow that is refused, and about an
-//! order that is not there.
+//! Refusals of changes of a workflow, of an order that is not there, of decisions about deliveries
+//! and endpoints, and of filters that name what is not there.
 
 use waymark_domain::{
-    value::{StateCode, StatusCode},
+    value::{EndpointCode, OrderId, StateCode, StatusCode, WorkflowCode},
     workflow,
 };
-use waymark_persistence as persistence;
+use waymark_persistence::{self as persistence, EndpointInUse, OutboxRefusal};
 
 use super::{Problem, Reason};
 
-/// Why a change is refused; `field` is the part of the request that broken rules are put down to.
+/// The refusal of a change; `field` is the part of the request that broken rules are put down to.
 pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
     match refusal {
         workflow::Refusal::GuardInvalid { problem, .. } => Problem::of_field(
@@ -72,38 +72,32 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
             with_any(problem, "statuses", statuses)
         }
         R::StatusNotFound { status } | R::StatusExists { status } | R::StatusRetired { status } => {
-            problem
-                .with("status", status)
-                .about(format!("status {status}"))
+            of_status(problem, status)
         }
         R::StatusAssignedElsewhere { status, state }
         | R::AssignmentNotFound { state, status }
         | R::LastStatusOfState { state, status }
-        | R::StatusNotInState { state, status } => problem
-            .with("state", state)
-            .with("status", status)
-            .about(format!("assignment {state}/{status}")),
+        | R::StatusNotInState { state, status } => of_assignment(problem, state, status),
         R::DefaultRequired { state, status } => problem
             .with("states", state)
             .with("status", status)
             .about(format!("assignment {state}/{status}")),
-        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => problem
-            .with("status", status)
-            .with_list("states", states)
-            .about(format!("status {status}")),
+        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => {
+            of_status(problem, status).with_list("states", states)
+        }
         R::StatusNamedByTransition {
             status,
             transitions,
-        } => problem
-            .with("status", status)
-            .with_list("transitions", transitions)
-            .about(format!("status {status}")),
+        } => of_status(problem, status).with_list("transitions", transitions),
         R::StatusInUse {
             status,
             state,
             why: _,
             usage,
-        } => status_used(used(problem, usage), state.as_ref(), status),
+        } => match state {
+            Some(state) => of_assignment(used(problem, usage), state, status),
+            None => of_status(used(problem, usage), status),
+        },
         R::TransitionExists { transition } | R::TransitionNotFound { transition } => {
             problem.with("transition", transition)
         }
@@ -130,16 +124,17 @@ fn with_any<T: ToString>(problem: Problem, key: &'static str, values: &[T]) -> P
     }
 }
 
-fn status_used(problem: Problem, state: Option<&StateCode>, status: &StatusCode) -> Problem {
-    match state {
-        Some(state) => problem
-            .with("state", state)
-            .with("status", status)
-            .about(format!("assignment {state}/{status}")),
-        None => problem
-            .with("status", status)
-            .about(format!("status {status}")),
-    }
+fn of_status(problem: Problem, status: &StatusCode) -> Problem {
+    problem
+        .with("status", status)
+        .about(format!("status {status}"))
+}
+
+fn of_assignment(problem: Problem, state: &StateCode, status: &StatusCode) -> Problem {
+    problem
+        .with("state", state)
+        .with("status", status)
+        .about(format!("assignment {state}/{status}"))
 }
 
 fn used(problem: Problem, usage: &workflow::Usage) -> Problem {
@@ -183,25 +178,107 @@ impl From<&persistence::Refusal> for Problem {
     }
 }
 
-/// What is wrong with a workflow as it is stored.
-fn unusable(
-    problem: Problem,
-    workflow: &waymark_domain::value::WorkflowCode,
-    finding: &str,
-) -> Problem {
+/// Adds what is wrong with a workflow as it is stored.
+fn unusable(problem: Problem, workflow: &WorkflowCode, finding: &str) -> Problem {
     problem
         .with("workflow", workflow)
         .with("finding", &finding)
         .about(format!("workflow {workflow}"))
 }
 
-fn of_order(
-    reason: Reason,
-    message: String,
-    workflow: &waymark_domain::value::WorkflowCode,
-    order: &waymark_domain::value::OrderId,
-) -> Problem {
+fn of_order(reason: Reason, message: String, workflow: &WorkflowCode, order: &OrderId) -> Problem {
     Problem::new(reason, message)
         .with("workflow", workflow)
         .with("order", order)
+}
+
+pub(super) fn of_delivery(refusal: &OutboxRefusal) -> Problem {
+    let message = refusal.to_string();
+    match refusal {
+        OutboxRefusal::DeliveryNotFound { id } => {
+            Problem::new(Reason::DeliveryNotFound, message).with("delivery", id)
+        }
+        OutboxRefusal::DeliverySucceeded { id } => Problem::new(Reason::DeliverySucceeded, message)
+            .with("delivery", id)
+            .about(format!("delivery {id}")),
+    }
+}
+
+pub(super) fn no_endpoint(code: &EndpointCode) -> Problem {
+    let message = format!("there is no endpoint {code}");
+    Problem::new(Reason::EndpointNotFound, message).with("endpoint", code)
+}
+
+pub(super) fn endpoint_exists(code: &EndpointCode) -> Problem {
+    let message = format!("there is an endpoint {code} already");
+    Problem::new(Reason::EndpointExists, message).with("endpoint", code)
+}
+
+pub(super) fn endpoint_in_use(in_use: &EndpointInUse) -> Problem {
+    let code = &in_use.code;
+    let actions = in_use.actions.iter();
+    let actions: Vec<_> = actions
+        .map(|(workflow, path)| format!("{workflow}/{path}"))
+        .collect();
+    let message = format!("endpoint {code} is named by actions, or deliveries wait to go there");
+    Problem::new(Reason::EndpointInUse, message)
+        .with("endpoint", code)
+        .with_list("actions", &actions)
+        .with_list("deliveries", &in_use.deliveries)
+        .about(format!("endpoint {code}"))
+}
+
+/// The kind of a name in a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A workflow.
+    Workflow,
+    /// A state of the workflows asked for.
+    State,
+    /// A status of the workflows asked for.
+    Status,
+}
+
+/// A name in a filter that none of the workflows asked for has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{}", absent(*kind, code), another(*is, code), meant(nearest.as_deref()))]
+pub struct UnknownName {
+    /// The kind of name that is expected.
+    pub kind: NameKind,
+    /// The name.
+    pub code: String,
+    /// The kind of name that it is, if of anything that filters name.
+    pub is: Option<NameKind>,
+    /// The name that is there and most like it, if any is.
+    pub nearest: Option<String>,
+}
+
+fn absent(kind: NameKind, code: &str) -> String {
+    match kind {
+        NameKind::Workflow => format!("there is no workflow {code}"),
+        NameKind::State => format!("no workflow asked for has a state {code}"),
+        NameKind::Status => format!("no workflow asked for has a status {code}"),
+    }
+}
+
+fn another(is: Option<NameKind>, code: &str) -> String {
+    match is {
+        None => String::new(),
+        Some(NameKind::Workflow) => format!("; {code} is a workflow"),
+        Some(NameKind::State) => format!("; {code} is a state"),
+        Some(NameKind::Status) => format!("; {code} is a status"),
+    }
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
+pub(super) fn of_unknown_name(unknown: &UnknownName) -> Problem {
+    let (reason, key) = match unknown.kind {
+        NameKind::Workflow => (Reason::WorkflowNotFound, "workflow"),
+        NameKind::State => (Reason::StateNotFound, "state"),
+        NameKind::Status => (Reason::StatusNotFound, "status"),
+    };
+    Problem::new(reason, unknown.to_string()).with(key, &unknown.code)
 }

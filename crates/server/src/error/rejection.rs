@@ -1,6 +1,9 @@
-//! What clients are told about a step that the rules refuse.
+//! Refusals of steps by the rules.
 
-use waymark_domain::order::{Guarded, Hold, NotHere, Rejection, Standing};
+use waymark_domain::{
+    order::{Guarded, Hold, NotHere, Rejection},
+    workflow::Standing,
+};
 
 use super::{Problem, Reason};
 
@@ -27,7 +30,7 @@ impl From<&Rejection> for Problem {
     }
 }
 
-/// What the transition says of itself, which may be what to do instead.
+/// Adds the description of the transition, which may be what to do instead.
 fn described(problem: Problem, description: &str) -> Problem {
     if description.is_empty() {
         return problem;
@@ -43,13 +46,17 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             problem.with("expected", expected).with("current", current)
         }
         Rejection::TransitionNotAllowed {
-            from_state,
-            from_status,
+            from_state: state,
+            from_status: status,
+            allowed,
+        }
+        | Rejection::CommentStatusNever {
+            standing: Standing { state, status },
             allowed,
         } => problem
             .with_list("allowed", allowed)
-            .with("state", from_state)
-            .with("status", from_status),
+            .with("state", state)
+            .with("status", status),
         Rejection::TransitionNotHere {
             transition,
             why,
@@ -57,13 +64,6 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             allowed,
         } => where_it_starts(problem, why)
             .with("transition", transition)
-            .with_list("allowed", allowed)
-            .with("state", state)
-            .with("status", status),
-        Rejection::CommentStatusNever {
-            standing: Standing { state, status },
-            allowed,
-        } => problem
             .with_list("allowed", allowed)
             .with("state", state)
             .with("status", status),
@@ -154,7 +154,6 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
     }
 }
 
-/// Whose role or guard refuses.
 fn whose(problem: Problem, of: &Guarded) -> Problem {
     match of {
         Guarded::Transition(code) => problem.with("transition", code),
@@ -162,7 +161,7 @@ fn whose(problem: Problem, of: &Guarded) -> Problem {
     }
 }
 
-/// Where a transition starts that was named.
+/// Adds the places where a transition starts that was named.
 fn where_it_starts(problem: Problem, why: &NotHere) -> Problem {
     match why {
         NotHere::Elsewhere { states, statuses } => problem

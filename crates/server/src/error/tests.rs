@@ -10,13 +10,13 @@ use waymark_domain::{
     actor::Actor,
     delivery::DeliveryId,
     guard::EvaluationError,
-    order::{Fixed, FixedField, Guarded, Hint, Hold, NotHere, Rejection, Standing, When},
+    order::{Fixed, FixedField, Guarded, Hint, Hold, NotHere, Rejection, When},
     value::{
         Invalid, LineId, Money, OrderId, Quantity, Reason as HoldReason, RequestId, Role, Timestamp,
     },
-    workflow::{ActionPath, InTheWay, Occasion, Refusal, Usage, diagram::TooLarge},
+    workflow::{ActionPath, Blocker, Refusal, Standing, TriggerPoint, Usage, diagram::TooLarge},
 };
-use waymark_persistence::{EndpointInUse, LedgerRefusal};
+use waymark_persistence::{EndpointInUse, OutboxRefusal};
 
 use super::*;
 
@@ -313,13 +313,13 @@ fn refusals() -> Vec<Refusal> {
         Refusal::StatusInUse {
             status: status(),
             state: Some(state()),
-            why: InTheWay::BecomesHeld,
+            why: Blocker::BecomesHeld,
             usage: Longest::usage(),
         },
         Refusal::StatusInUse {
             status: status(),
             state: None,
-            why: InTheWay::Goes,
+            why: Blocker::Goes,
             usage: Longest::usage(),
         },
         Refusal::StatusNotInState {
@@ -334,7 +334,7 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::ActionNotFound {
             action: ActionPath {
-                occasion: Occasion::Operation(Longest::code()),
+                point: TriggerPoint::Operation(Longest::code()),
                 code: Longest::code(),
             },
         },
@@ -371,8 +371,8 @@ fn ledger_errors() -> Vec<Error> {
     let action = format!("transition.{0}.{0}", "c".repeat(32));
     let action: workflow::ActionPath = action.parse().unwrap();
     vec![
-        Error::from(LedgerRefusal::DeliveryNotFound { id: delivery() }),
-        Error::from(LedgerRefusal::DeliverySucceeded { id: delivery() }),
+        Error::from(OutboxRefusal::DeliveryNotFound { id: delivery() }),
+        Error::from(OutboxRefusal::DeliverySucceeded { id: delivery() }),
         Error::EndpointNotFound {
             code: Longest::code(),
         },
@@ -477,7 +477,7 @@ fn errors() -> Vec<Error> {
         },
         Error::ComputationLimit,
         Error::ReadLimit,
-        Error::TrialLimit(TrialLimit { max: usize::MAX }),
+        Error::TestLimit(TestLimit { max: usize::MAX }),
         Error::DiagramTooLarge(TooLarge { max: usize::MAX }),
         Error::ExportTooLarge { max: usize::MAX },
         Error::Internal { what: "secret" },
@@ -711,8 +711,8 @@ fn every_code_has_its_details() {
         let retry = details
             .retry_info()
             .is_some_and(|retry| retry.retry_delay.is_some());
-        let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
-        assert_eq!(retry, passing, "{status:?}");
+        let is_transient = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+        assert_eq!(retry, is_transient, "{status:?}");
         let everywhere = ["step_index", "details_truncated"];
         let reason = Reason::named(&info.reason);
         for key in info

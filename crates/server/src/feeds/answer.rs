@@ -18,15 +18,15 @@ use axum::{
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use waymark_domain::value::StoreView;
+use waymark_persistence::{Error, Store};
 
 use super::{
-    Links,
     document::{Document, Format},
     freshness::Freshness,
 };
 use crate::{
-    App, error,
-    tracking::{self, Seal},
+    telemetry::chain,
+    tracking::{self, Links, Seal},
 };
 
 /// How many requests read the database at once, so that the readers of feeds never take the
@@ -34,7 +34,7 @@ use crate::{
 const READS_AT_ONCE: usize = 4;
 /// How long a reader need not ask again.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=60");
-/// What goes with every answer: the token is in the address, which should not get about.
+/// Headers of every answer: the token is in the address, which should not get about.
 const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     (
         header::REFERRER_POLICY,
@@ -50,10 +50,10 @@ const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-/// What answers need.
 #[derive(Debug)]
-struct Shelf {
-    app: Arc<App>,
+struct Feeds {
+    /// The store for long reads.
+    store: Store,
     seal: Seal,
     links: Links,
     reads: Semaphore,
@@ -65,21 +65,17 @@ struct Choice {
     store_view: Option<String>,
 }
 
-/// What a request is refused with.
 enum Refused {
     /// There is no such feed, or nobody may see it.
     NotFound,
-    /// The database does not answer.
     Unavailable,
-    /// Something is wrong inside.
     Internal,
 }
 
-/// The routes of the port.
-pub(super) fn router(app: Arc<App>, links: Links) -> Router {
-    let shelf = Shelf {
-        seal: Seal::of(app.store()),
-        app,
+pub(super) fn router(store: Store, links: Links) -> Router {
+    let feeds = Feeds {
+        seal: Seal::of(&store),
+        store,
         links,
         reads: Semaphore::new(READS_AT_ONCE),
     };
@@ -88,11 +84,11 @@ pub(super) fn router(app: Arc<App>, links: Links) -> Router {
         .method_not_allowed_fallback(nothing)
         .fallback(nothing)
         .layer(middleware::from_fn(discreetly))
-        .with_state(Arc::new(shelf))
+        .with_state(Arc::new(feeds))
 }
 
 async fn feed(
-    State(shelf): State<Arc<Shelf>>,
+    State(feeds): State<Arc<Feeds>>,
     name: Result<Path<String>, PathRejection>,
     choice: Result<Query<Choice>, QueryRejection>,
     headers: HeaderMap,
@@ -100,7 +96,7 @@ async fn feed(
     let (Ok(Path(name)), Ok(Query(choice))) = (name, choice) else {
         return Refused::NotFound.answer();
     };
-    let answer = shelf.feed(&name, &choice, &headers).await;
+    let answer = feeds.feed(&name, &choice, &headers).await;
     answer.unwrap_or_else(Refused::answer)
 }
 
@@ -114,7 +110,7 @@ async fn discreetly(request: Request, next: Next) -> Response {
     response
 }
 
-impl Shelf {
+impl Feeds {
     async fn feed(
         &self,
         name: &str,
@@ -128,18 +124,17 @@ impl Shelf {
         let asked = choice.store_view.as_deref().filter(|view| !view.is_empty());
         let asked = asked.map(StoreView::new).transpose();
         let asked = asked.map_err(|_| Refused::NotFound)?;
-        let store = self.app.bulk();
         let shown = {
             let _turn = self.reads.acquire().await.map_err(|_| Refused::Internal)?;
-            tracking::find(store, token, asked.as_ref()).await?
+            tracking::find(&self.store, token, asked.as_ref()).await?
         };
         let shown = shown.ok_or(Refused::NotFound)?;
         let document = Document::new(&shown, &self.seal, &self.links, token);
         let body = document.write(format).map_err(|error| {
-            tracing::error!(%error, "a feed could not be written");
+            tracing::error!(%error, "writing a feed failed");
             Refused::Internal
         })?;
-        let fresh = Freshness::of(&body, shown.change_time, store.clock().now());
+        let fresh = Freshness::of(&body, shown.change_time, self.store.clock().now());
         if fresh.is_known_to(headers) {
             return answer(StatusCode::NOT_MODIFIED, &fresh, Body::empty());
         }
@@ -186,20 +181,20 @@ impl Refused {
     }
 }
 
-impl From<waymark_persistence::Error> for Refused {
-    fn from(error: waymark_persistence::Error) -> Self {
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
         if error.is_of_storage() {
-            // The store has said it once, with what to do.
-            tracing::debug!(error = error::chain(&error), "a feed could not be read");
+            // The store has logged it once, with what to do.
+            tracing::debug!(error = chain(&error), "reading a feed failed");
             Self::Unavailable
-        } else if error.is_passing() {
+        } else if error.is_transient() {
             tracing::warn!(
-                error = error::chain(&error),
-                "a feed found the database unavailable"
+                error = chain(&error),
+                "reading a feed failed: database unavailable"
             );
             Self::Unavailable
         } else {
-            tracing::error!(error = error::chain(&error), "a feed could not be read");
+            tracing::error!(error = chain(&error), "reading a feed failed");
             Self::Internal
         }
     }

@@ -9,10 +9,9 @@ use waymark_domain::{
     value::{OrderId, Timestamp, WorkflowCode},
 };
 
-use super::{Links, freshness::second};
-use crate::tracking::{Seal, Shown};
+use super::freshness::second;
+use crate::tracking::{Links, Seal, Shown};
 
-/// The two formats of feeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// RSS 2.0.
@@ -22,7 +21,6 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The type as HTTP has it.
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Rss => "application/rss+xml; charset=utf-8",
@@ -31,7 +29,7 @@ impl Format {
     }
 }
 
-/// What a feed says, in no format yet.
+/// The content of a feed, in no format yet.
 pub(super) struct Document<'d> {
     shown: &'d Shown,
     seal: &'d Seal,
@@ -41,7 +39,6 @@ pub(super) struct Document<'d> {
 }
 
 impl<'d> Document<'d> {
-    /// A feed of what a token shows.
     pub(super) fn new(shown: &'d Shown, seal: &'d Seal, links: &'d Links, token: &'d str) -> Self {
         Self {
             shown,
@@ -54,7 +51,7 @@ impl<'d> Document<'d> {
     /// Writes the feed.
     ///
     /// # Errors
-    /// Returns what the writer of XML says; memory that takes every byte gives it no reason to.
+    /// Returns the error of the writer of XML; memory that takes every byte gives it no reason to.
     pub(super) fn write(&self, format: Format) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         match format {
             Format::Rss => Ok(self.rss().write_to(Vec::new())?),
@@ -164,7 +161,7 @@ fn date(instant: Timestamp) -> DateTime<FixedOffset> {
     DateTime::<chrono::Utc>::from(second(instant)).fixed_offset()
 }
 
-/// What an entry says as HTML, which is how readers take descriptions: a paragraph for the label
+/// An entry as HTML, which is how readers take descriptions: a paragraph for the label
 /// and one for the comment, both as text.
 fn content(remark: &Remark) -> String {
     let label = remark.label.as_deref().unwrap_or_default();

@@ -9,7 +9,7 @@ use waymark_domain::value::Timestamp;
 /// 9999-12-31T23:59:59Z: no later second has a date in HTTP.
 const SECONDS_MAX: u64 = 253_402_300_799;
 
-/// What tells one state of a feed from another.
+/// The marks that tell one state of a feed from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Freshness {
     /// A strong tag, with its quotes.

@@ -55,7 +55,7 @@ pub(super) async fn serve(
     }
 }
 
-/// What goes wrong on a connection is the client's affair, and is not said.
+/// Serves one connection. Its errors are the client's affair, and are not logged.
 async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

@@ -1,26 +1,23 @@
 //! Feeds for customers: RSS 2.0 and Atom over HTTP, on a port of their own, at
-//! `/feeds/orders/{token}` and `/feeds/orders/{token}.atom`. What may be seen is
-//! decided in `tracking`; here it gets its form and its way out.
+//! `/feeds/orders/{token}` and `/feeds/orders/{token}.atom`. `tracking`
+//! decides what may be seen; here it gets its form and its way out.
 
 mod answer;
 mod document;
 mod freshness;
 mod listener;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waymark_persistence::Store;
 
 use crate::{
-    App,
     ports::{ListenError, TakenPort},
     settings::BaseUrl,
+    tracking::Links,
 };
-
-/// Where feeds are, as the world knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Links(BaseUrl);
 
 /// A port for feeds that is taken, and lets nobody in yet.
 #[derive(Debug)]
@@ -37,18 +34,6 @@ pub(crate) struct Port {
     links: Links,
 }
 
-impl Links {
-    /// Where the RSS feed of a token is.
-    pub(crate) fn of_token(&self, token: &str) -> String {
-        format!("{}/feeds/orders/{token}", self.0)
-    }
-
-    /// The name of the site that the feeds come from.
-    fn site(&self) -> &str {
-        self.0.host()
-    }
-}
-
 impl Taken {
     /// Takes an address; `base` is where the world finds it, unless that is the address itself.
     ///
@@ -59,11 +44,10 @@ impl Taken {
         let base = base.unwrap_or_else(|| BaseUrl::of_address(port.address()));
         Ok(Self {
             port,
-            links: Links(base),
+            links: Links::new(base),
         })
     }
 
-    /// Where its feeds are.
     pub(crate) fn links(&self) -> &Links {
         &self.links
     }
@@ -73,23 +57,25 @@ impl Taken {
     /// # Errors
     /// As [`TakenPort::listen`].
     pub(crate) fn open(self) -> Result<Port, ListenError> {
-        let Self { port, links } = self;
-        let address = port.address();
         Ok(Port {
-            listener: port.listen()?,
-            address,
-            links,
+            address: self.port.address(),
+            listener: self.port.listen()?,
+            links: self.links,
         })
     }
 }
 
 impl Port {
-    /// Serves feeds until told to stop. What was begun is finished by tasks of their own, for which a server that stops
-    /// waits also where this one has panicked.
-    pub(crate) async fn serve(self, app: Arc<App>, stopping: CancellationToken) {
+    /// Serves feeds until told to stop. What was begun is finished by tasks among `connections`, for
+    /// which a server that stops waits also where this one has panicked.
+    pub(crate) async fn serve(
+        self,
+        store: Store,
+        connections: TaskTracker,
+        stopping: CancellationToken,
+    ) {
         tracing::info!("serving feeds on {}", self.address);
-        let connections = app.detached.clone();
-        let router = answer::router(app, self.links);
+        let router = answer::router(store, self.links);
         listener::serve(self.listener, router, stopping, &connections).await;
     }
 }

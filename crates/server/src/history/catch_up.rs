@@ -1,22 +1,21 @@
-//! How a reader of a single order gets to where the rings begin: by the history of
-//! that order, however long the log is in which it stands.
+//! Catching up: a reader of a single order gets to where the rings begin by the
+//! history of that order, however long the log is in which it stands.
 
 use std::sync::Arc;
 
 use waymark_domain::{
-    history::LogPosition,
     partition::Partition,
     value::{OrderId, WorkflowCode},
 };
 use waymark_persistence::Error;
 
 use super::{
-    ahead::Ahead,
     collector::Collector,
     cursor::{Bookmark, Cursor},
-    interest::Due,
-    parcel::Parcel,
+    encoded::EncodedBatch,
+    read_ahead::ReadAhead,
     resume,
+    subscriptions::DueReads,
 };
 
 impl Collector {
@@ -34,12 +33,11 @@ impl Collector {
         Some(order)
     }
 
-    /// Takes what was read of the order's history before, or reads more; at its end the reader stands where the log ended
-    /// when it began.
+    /// Takes what was read of the order's history, or reads more; at its end the reader stands at the end of the log.
     pub(super) async fn catch_up(
         &mut self,
         (workflow, order_id): (WorkflowCode, OrderId),
-        parcel: &mut Parcel,
+        batch: &mut EncodedBatch,
     ) -> Result<(), Error> {
         let log = Arc::clone(&self.log);
         // The semaphore is never closed; without a permit the read only loses its bound.
@@ -56,18 +54,18 @@ impl Collector {
         }
         if self.is_lost(partition, end.cursor(partition)).await? {
             self.lose(partition, self.bookmark.cursor(partition));
-            self.due = Due::default();
+            self.due = DueReads::default();
             return Ok(());
         }
         let last = end.cursor(partition).offset;
         if self.of_order.is_empty() {
             // More may have been written since nothing followed.
-            self.of_order = Ahead::default();
+            self.of_order = ReadAhead::default();
         }
-        while !self.take_of_order(partition, last, parcel) {
+        while !self.take_of_order(partition, last, batch) {
             let first = self.of_order.first();
-            if self.of_order.is_last() || first.is_some_and(|first| first.offset() > last) {
-                self.of_order = Ahead::default();
+            if self.of_order.is_last || first.is_some_and(|first| first.offset() > last) {
+                self.of_order = ReadAhead::default();
                 self.jump(&end);
                 return Ok(());
             }
@@ -91,27 +89,21 @@ impl Collector {
         if reader.check == 0 || reader.offset >= end.offset {
             return Ok(reader.offset > end.offset || reader.contradicts(end));
         }
-        let position = LogPosition {
-            partition,
-            offset: reader.offset,
-        };
-        let there = self.store.batch_at(position).await?;
-        let there = there.map(|batch| Cursor::after(reader.offset, &batch));
-        Ok(there.is_some_and(|there| there.contradicts(reader)))
+        reader.is_contradicted(&self.store, partition).await
     }
 
     /// Takes what the reader has not passed yet; says whether it got any further, or the message is full.
-    fn take_of_order(&mut self, partition: Partition, last: i64, parcel: &mut Parcel) -> bool {
+    fn take_of_order(&mut self, partition: Partition, last: i64, batch: &mut EncodedBatch) -> bool {
         let passed = self.bookmark.cursor(partition).offset;
         if let Some(passed) = self.of_order.pass(passed) {
             self.sequence = passed.sequence;
         }
-        if let Some(taken) = self.of_order.take(&self.view.filter, last, parcel) {
+        if let Some(taken) = self.of_order.take(&self.view.filter, last, batch) {
             self.sequence = taken.sequence;
             self.reach(partition, taken.cursor);
             return true;
         }
-        parcel.full
+        batch.full
     }
 
     /// Goes to `end`, up to which nothing is left; where the reader is there already, there is nothing to look at.
@@ -125,7 +117,7 @@ impl Collector {
             }
         }
         if !moved {
-            self.due = Due::default();
+            self.due = DueReads::default();
         }
     }
 }

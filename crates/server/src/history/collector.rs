@@ -1,21 +1,20 @@
-//! How a reader gets at entries: from the rings, or from the database where the
+//! The reading side of a stream: from the rings, or from the database where the
 //! rings do not reach back far enough. It keeps how far the reader is, where it has
 //! yet to look, and what it has read and not sent yet. Where the database has another
 //! entry than the reader had, the timeline ends, and with it every reader.
 
 use std::sync::Arc;
 
-use waymark_domain::{history::LogPosition, partition::Partition};
+use waymark_domain::partition::Partition;
 use waymark_persistence::{Chunk, ChunkLimit, Error, Store};
 
 use super::{
-    Log, Place,
-    ahead::Ahead,
     cursor::{Bookmark, Cursor},
+    encoded::{CachedBatch, EncodedBatch, View},
     entry::LogEntry,
-    interest::{Due, Interest},
-    parcel::Parcel,
-    shelf::{Made, View},
+    log::{Log, Place},
+    read_ahead::ReadAhead,
+    subscriptions::{DueReads, Subscription},
     token,
 };
 use crate::limits::STREAM_BYTES_SOFT_MAX;
@@ -33,14 +32,14 @@ pub(super) struct Collector {
     /// Where to end; none to go on and on.
     pub(super) until: Option<Bookmark>,
     pub(super) bookmark: Arc<Bookmark>,
-    pub(super) due: Due,
+    pub(super) due: DueReads,
     /// The partition whose turn it is to be read first.
     first: Partition,
     chunk_entries: usize,
-    /// What was read of a partition and did not fit.
-    ahead: Ahead,
-    /// What was read of the one order and did not fit, where one is asked for.
-    pub(super) of_order: Ahead,
+    /// Entries of a partition that were read and did not fit.
+    ahead: ReadAhead,
+    /// Entries of the one order that were read and did not fit, where one is asked for.
+    pub(super) of_order: ReadAhead,
     /// The timeline of the store on which the reader began.
     pub(super) timeline: u64,
     /// The sequence up to which the history of the one order was looked at, where one is asked for.
@@ -58,97 +57,81 @@ impl Collector {
     ) -> Self {
         Self {
             store: store.clone(),
-            log: Arc::clone(place.log()),
-            timeline: place.timeline(),
-            due: Due::everything(&view.partitions),
+            log: Arc::clone(&place.log),
+            timeline: place.began,
+            due: DueReads::everything(&view.partitions),
             view,
             until,
             bookmark: Arc::new(bookmark),
             first: Partition::new(0),
             chunk_entries: CHUNK_ENTRIES_FIRST,
-            ahead: Ahead::default(),
-            of_order: Ahead::default(),
+            ahead: ReadAhead::default(),
+            of_order: ReadAhead::default(),
             sequence: 0,
         }
     }
 
-    /// Whether everything was looked at that there was to look at.
-    pub(super) fn is_done(&self) -> bool {
-        self.due.is_empty()
-    }
-
-    /// The token for all that was looked at.
     pub(super) fn token(&self) -> String {
         token::encode(&self.bookmark, &self.store.deployment())
     }
 
-    /// Looks everywhere again.
-    pub(super) fn look_everywhere(&mut self) {
-        self.due = Due::everything(&self.view.partitions);
-    }
-
-    /// Looks where there is something for the reader.
-    pub(super) fn look_where_told(&mut self, interest: &Interest) {
-        interest.tell(&mut self.due);
-    }
-
     /// Passes over what the rings have, where none of it is for the reader.
-    pub(super) fn pass_over(&mut self, interest: &Interest) {
+    pub(super) fn pass_over(&mut self, subscription: &Subscription) {
         let view = Arc::clone(&self.view);
         for partition in &view.partitions {
             if self.due.contains(*partition) {
                 continue;
             }
-            if let Some(head) = self.log.head_unless_due(*partition, interest)
+            if let Some(head) = self.log.head_unless_due(*partition, subscription)
                 && head.offset > self.bookmark.cursor(*partition).offset
             {
-                Arc::make_mut(&mut self.bookmark).set(*partition, head);
+                self.reach(*partition, head);
             }
         }
     }
 
-    /// What another reader was sent that asked for the same and stood here, or else what can be collected now.
-    pub(super) async fn collect_shared(&mut self) -> Result<Option<Arc<Made>>, Error> {
+    /// The batch of another reader that asked for the same and stood here, or else what can be collected now.
+    pub(super) async fn collect_shared(&mut self) -> Result<Option<Arc<CachedBatch>>, Error> {
         let found = self
             .log
-            .shelf
+            .cache
             .find(self.timeline, &self.view, &self.bookmark);
-        if let Some(made) = found {
-            self.bookmark = Arc::clone(&made.to);
-            return Ok(Some(made));
+        if let Some(cached) = found {
+            self.bookmark = Arc::clone(&cached.to);
+            return Ok(Some(cached));
         }
         let from = Arc::clone(&self.bookmark);
-        let parcel = self.collect().await?;
-        if parcel.entries.is_empty() {
+        let batch = self.collect().await?;
+        if batch.entries.is_empty() {
             return Ok(None);
         }
-        let made = Arc::new(Made {
+        let cached = Arc::new(CachedBatch {
             timeline: self.timeline,
             view: Arc::clone(&self.view),
             from,
             to: Arc::clone(&self.bookmark),
             resume_token: self.token(),
-            entries: parcel.entries,
+            entries: batch.entries,
         });
-        self.log.shelf.put(Arc::clone(&made));
-        Ok(Some(made))
+        self.log.cache.put(Arc::clone(&cached));
+        Ok(Some(cached))
     }
 
     /// Reads one chunk of each partition in which there is something to look at, or less when the message is full before.
-    pub(super) async fn collect(&mut self) -> Result<Parcel, Error> {
-        let mut parcel = Parcel::default();
+    pub(super) async fn collect(&mut self) -> Result<EncodedBatch, Error> {
+        let mut batch = EncodedBatch::default();
         if let Some(order) = self.order_out_of_reach() {
-            self.catch_up(order, &mut parcel).await?;
-            return Ok(parcel);
+            self.catch_up(order, &mut batch).await?;
+            return Ok(batch);
         }
         for (partition, after) in self.due.beginning_with(self.first) {
-            let at_end = self.read(partition, after, &mut parcel).await?;
+            let at_end = self.read(partition, after, &mut batch).await?;
             if self.ahead.is_of(partition) {
-                // What was read is sent before more is.
+                // The entries that were read are sent before more are.
                 self.first = partition;
                 break;
             }
-            if parcel.full {
+            if batch.full {
                 // The others come first next time.
                 self.first = Partition::new(partition.number() + 1);
                 break;
@@ -157,7 +140,7 @@ impl Collector {
                 self.due.done(partition);
             }
         }
-        parcel.checked()
+        batch.checked()
     }
 
     /// Reads a chunk of a partition; says whether nothing is left.
@@ -165,17 +148,17 @@ impl Collector {
         &mut self,
         partition: Partition,
         after: i64,
-        parcel: &mut Parcel,
+        batch: &mut EncodedBatch,
     ) -> Result<bool, Error> {
         let reader = self.bookmark.cursor(partition);
         let after = after.max(reader.offset);
         if self.ahead.is_of(partition) && !self.ahead.follows(partition, after) {
-            self.ahead = Ahead::default();
+            self.ahead = ReadAhead::default();
         }
         let until = self.until.as_ref();
         let end = until.map(|until| until.cursor(partition));
         if let Some(end) = end.filter(|end| reader.offset >= end.offset) {
-            self.ahead = Ahead::default();
+            self.ahead = ReadAhead::default();
             if reader.contradicts(end) {
                 self.lose(partition, reader);
             }
@@ -183,19 +166,19 @@ impl Collector {
         }
         let last = end.map_or(i64::MAX, |end| end.offset);
         if self.ahead.follows(partition, after) {
-            return self.read_database(partition, after, last, parcel).await;
+            return self.read_database(partition, after, last, batch).await;
         }
         match self.log.after(partition, after, reader, CHUNK_ENTRIES_MAX) {
             // A ring may lag behind the end of a stream, which was asked of the database.
             Some(entries) if end.is_none() || !entries.is_empty() => {
                 let at_end = end.is_none() && entries.len() < CHUNK_ENTRIES_MAX;
                 let entries = entries.iter().map(AsRef::as_ref);
-                if let Some(reached) = parcel.take(&self.view.filter, entries, last) {
+                if let Some(reached) = batch.take(&self.view.filter, entries, last) {
                     self.reach(partition, reached);
                 }
                 Ok(at_end)
             }
-            Some(_) | None => self.read_database(partition, after, last, parcel).await,
+            Some(_) | None => self.read_database(partition, after, last, batch).await,
         }
     }
 
@@ -205,19 +188,19 @@ impl Collector {
         partition: Partition,
         after: i64,
         last: i64,
-        parcel: &mut Parcel,
+        batch: &mut EncodedBatch,
     ) -> Result<bool, Error> {
         if !self.ahead.follows(partition, after) {
-            self.ahead = Ahead::after(partition, after);
+            self.ahead = ReadAhead::after(partition, after);
         }
         // That nothing followed counts only where it was found just now: more may have been written since the last call.
         let mut is_fresh = false;
         loop {
-            let taken = self.ahead.take(&self.view.filter, last, parcel);
+            let taken = self.ahead.take(&self.view.filter, last, batch);
             if let Some(taken) = &taken {
                 self.reach(partition, taken.cursor);
             }
-            if taken.is_some() || parcel.full || self.ahead.is_last() {
+            if taken.is_some() || batch.full || self.ahead.is_last {
                 return Ok(is_fresh && self.ahead.is_exhausted());
             }
             let log = Arc::clone(&self.log);
@@ -236,7 +219,7 @@ impl Collector {
             // The log does not reach the end any more that it had when the stream began.
             let is_short = self.ahead.is_empty() && last < i64::MAX;
             if is_short || first.is_some_and(|before| before.contradicts(from)) {
-                self.ahead = Ahead::default();
+                self.ahead = ReadAhead::default();
                 self.lose(partition, reader);
                 return Ok(true);
             }
@@ -245,11 +228,8 @@ impl Collector {
 
     /// Ends the timeline, since the database has not what this reader had.
     pub(super) fn lose(&self, partition: Partition, reader: Cursor) {
-        let lost = LogPosition {
-            partition,
-            offset: reader.offset,
-        };
-        self.store.lose_timeline(self.timeline, lost);
+        self.store
+            .lose_timeline(self.timeline, reader.position(partition));
     }
 
     pub(super) fn reach(&mut self, partition: Partition, cursor: Cursor) {

@@ -1,8 +1,11 @@
-//! How far a reader has read: per partition an offset, and a check by which the
+//! The progress of a reader: per partition an offset, and a check by which the
 //! entry there is recognised after a database was restored.
 
-use waymark_domain::partition::{Partition, PartitionCount};
-use waymark_persistence::BatchId;
+use waymark_domain::{
+    history::LogPosition,
+    partition::{Partition, PartitionCount},
+};
+use waymark_persistence::{BatchId, Error, Store};
 
 /// How far a reader has read in one partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,9 +24,23 @@ impl Cursor {
             check: check(batch),
         }
     }
-}
 
-impl Cursor {
+    /// The place of the last entry read.
+    pub(super) fn position(self, partition: Partition) -> LogPosition {
+        let offset = self.offset;
+        LogPosition { partition, offset }
+    }
+
+    /// Whether the database has another entry there. Where it has none, that cannot be told.
+    pub(super) async fn is_contradicted(
+        self,
+        store: &Store,
+        partition: Partition,
+    ) -> Result<bool, Error> {
+        let batch = store.batch_at(self.position(partition)).await?;
+        Ok(batch.is_some_and(|batch| Self::after(self.offset, &batch).contradicts(self)))
+    }
+
     /// Whether another entry stands at the same offset. Where one of the two checks is not known, that cannot be told.
     pub(super) fn contradicts(self, other: Self) -> bool {
         self.offset == other.offset
@@ -41,16 +58,12 @@ pub(super) fn check(batch: &BatchId) -> u32 {
 
 /// How far a reader has read in every partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bookmark(Vec<Cursor>);
+pub struct Bookmark(pub(super) Vec<Cursor>);
 
 impl Bookmark {
     /// Before the first entry of every partition.
     pub fn beginning(count: PartitionCount) -> Self {
         Self(count.all().map(|_| Cursor::default()).collect())
-    }
-
-    pub(super) fn from_cursors(cursors: Vec<Cursor>) -> Self {
-        Self(cursors)
     }
 
     /// The cursors by partition.

@@ -1,4 +1,4 @@
-//! An entry as the log hands it to its readers: what filters ask, and the bytes
+//! An entry as the log hands it to its readers: the facets for filters, and the bytes
 //! that are sent, encoded once however many read it. The rest is let go, so that
 //! the rings reach far back.
 
@@ -13,10 +13,9 @@ use waymark_proto::{
 
 use super::cursor::{Cursor, check};
 
-/// What an entry takes in memory beyond its encoded bytes, roughly.
+/// The memory of an entry beyond its encoded bytes, roughly.
 const WEIGHT_BYTES: usize = 512;
 
-/// An entry of the log.
 #[derive(Debug)]
 pub(super) struct LogEntry {
     /// Where a reader stands that has read it.
@@ -30,12 +29,11 @@ pub(super) struct LogEntry {
     content: Content,
 }
 
-/// What an entry says.
 #[derive(Debug)]
 enum Content {
-    /// What filters ask, and the encoded `HistoryEntry`.
+    /// The facets for filters, and the encoded `HistoryEntry`.
     Readable(Facets, Bytes),
-    /// That cannot be read. It takes its place, so that what follows it follows without a gap.
+    /// An entry that cannot be read. It takes its place, so that what follows it follows without a gap.
     Unreadable(Box<UnreadableEntry>),
 }
 
@@ -52,7 +50,7 @@ impl LogEntry {
         }
     }
 
-    /// What is sent of it to a reader, if anything.
+    /// The bytes that a reader is sent, if any.
     pub(super) fn wanted(&self, filter: &HistoryFilter) -> Option<&Bytes> {
         match &self.content {
             Content::Readable(facets, encoded) => filter.matches(facets).then_some(encoded),
@@ -60,8 +58,7 @@ impl LogEntry {
         }
     }
 
-    /// The entry itself, where it cannot be read and belongs to the one order that is asked for, whose history would be
-    /// without it.
+    /// The entry, where it cannot be read and belongs to the one order that is asked for.
     pub(super) fn missed(&self, filter: &HistoryFilter) -> Option<&UnreadableEntry> {
         match &self.content {
             Content::Readable(..) => None,
@@ -72,7 +69,6 @@ impl LogEntry {
         }
     }
 
-    /// How many bytes its encoded form has.
     pub(super) fn size(&self) -> usize {
         match &self.content {
             Content::Readable(_, encoded) => encoded.len(),
@@ -80,7 +76,7 @@ impl LogEntry {
         }
     }
 
-    /// What it takes in memory, roughly, in bytes.
+    /// Its size in memory, roughly, in bytes.
     pub(super) fn weight(&self) -> usize {
         self.size() + WEIGHT_BYTES
     }

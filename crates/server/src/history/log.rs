@@ -1,10 +1,11 @@
-//! What the tailer and its readers share: the rings, the wake-up in both
-//! directions, and how many read.
+//! The log of history as the tailer and its readers share it: the rings, the wake-up in both
+//! directions, with news for the tailer, and how many read.
 
 use std::{
+    collections::BTreeSet,
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -15,15 +16,18 @@ use waymark_persistence::{Batched, Store};
 
 use super::{
     cursor::{Cursor, index},
+    encoded::BatchCache,
     entry::LogEntry,
-    interest::{Interest, Interests},
-    news::News,
     ring::{Pushed, Ring},
-    shelf::Shelf,
+    subscriptions::{Subscription, Subscriptions},
 };
+use crate::lock::lock;
 
 /// How many readers of old history may hold a chunk of it in memory at once; the others wait their turn.
 const CHUNKS_AT_ONCE: usize = 4;
+/// How many new entries may wait, whatever their size: the tailer looks every few milliseconds. A tailer that is this
+/// late reads them from the database instead.
+const NEWS_ENTRIES_MAX: usize = 4_096;
 
 /// The log of history as this process sees it.
 #[derive(Debug)]
@@ -39,17 +43,60 @@ pub struct Log {
     readers: AtomicUsize,
     readers_max: usize,
     pub(super) chunks: Semaphore,
-    pub(super) interests: Interests,
-    pub(super) shelf: Shelf,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) cache: BatchCache,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Whether any partition may have grown.
+    pub(super) all: bool,
+    /// The partitions that grew, with or without what follows.
+    pub(super) partitions: BTreeSet<Partition>,
+    /// Batches that are known to be in the log; not all of them, and not always in order.
+    pub(super) written: Vec<Vec<Batched>>,
+}
+
+impl News {
+    pub(super) fn of(written: Vec<Batched>) -> Self {
+        Self {
+            written: vec![written],
+            ..Self::default()
+        }
+    }
+
+    /// That any partition may have grown.
+    pub(super) fn everywhere() -> Self {
+        Self {
+            all: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what is new besides. All batches that wait are let go where they are too many.
+    pub(super) fn extend(&mut self, later: Self) {
+        self.all |= later.all;
+        self.partitions.extend(later.partitions);
+        self.written.extend(later.written);
+        if self.written.iter().map(Vec::len).sum::<usize>() > NEWS_ENTRIES_MAX {
+            let late = mem::take(&mut self.written).into_iter().flatten();
+            let partitions = late.map(|batched| batched.logged.position.partition);
+            self.partitions.extend(partitions);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.all && self.partitions.is_empty() && self.written.is_empty()
+    }
 }
 
 /// The place of one reader of the log; while there is none, the tailer rests.
 #[derive(Debug)]
 pub struct Place {
-    log: Arc<Log>,
+    pub(super) log: Arc<Log>,
     timeline: watch::Receiver<u64>,
     /// The timeline on which the reader began.
-    began: u64,
+    pub(super) began: u64,
 }
 
 /// As many streams are open as may be.
@@ -61,14 +108,6 @@ pub struct StreamLimit {
 }
 
 impl Place {
-    pub(super) fn log(&self) -> &Arc<Log> {
-        &self.log
-    }
-
-    pub(super) fn timeline(&self) -> u64 {
-        self.began
-    }
-
     /// Whether entries that the reader may have had are not in the database any more.
     pub(super) fn is_lost(&self) -> bool {
         *self.timeline.borrow() != self.began
@@ -102,8 +141,8 @@ impl Log {
             readers: AtomicUsize::new(0),
             readers_max,
             chunks: Semaphore::new(CHUNKS_AT_ONCE),
-            interests: Interests::default(),
-            shelf: Shelf::default(),
+            subscriptions: Subscriptions::default(),
+            cache: BatchCache::default(),
         })
     }
 
@@ -112,7 +151,7 @@ impl Log {
         self.count
     }
 
-    /// Gives the tailer what this process has committed. Nobody keeps it where nobody reads: the first reader makes the
+    /// Gives the tailer the entries that this process has committed. They are not kept where nobody reads: the first reader makes the
     /// tailer look at a database that has it.
     pub(crate) fn hand_over(&self, written: Vec<Batched>) {
         if self.readers() > 0 {
@@ -144,7 +183,6 @@ impl Log {
         }
     }
 
-    /// The news until now.
     pub(super) fn news(&self) -> News {
         mem::take(&mut *lock(&self.news))
     }
@@ -172,7 +210,6 @@ impl Log {
         })
     }
 
-    /// How many readers there are.
     pub(super) fn readers(&self) -> usize {
         self.readers.load(Ordering::SeqCst)
     }
@@ -187,15 +224,15 @@ impl Log {
         self.ring(partition).and_then(|ring| ring.head())
     }
 
-    /// The end of the ring of a partition, where none of what it got is yet to be told to a reader. What a ring gets is
-    /// told under its lock, so nothing comes between the two.
+    /// The end of the ring of a partition, where a reader was told of all that it got. Readers are told under the lock of
+    /// the ring, so nothing comes between the two.
     pub(super) fn head_unless_due(
         &self,
         partition: Partition,
-        interest: &Interest,
+        subscription: &Subscription,
     ) -> Option<Cursor> {
         let ring = self.ring(partition)?;
-        if interest.is_due(partition) {
+        if subscription.is_due(partition) {
             return None;
         }
         ring.head()
@@ -205,7 +242,7 @@ impl Log {
     pub(super) fn anchor(&self, partition: Partition, head: Cursor) {
         if let Some(mut ring) = self.ring(partition) {
             ring.anchor(head);
-            self.interests.doubt(partition);
+            self.subscriptions.doubt(partition);
         }
         self.tell();
     }
@@ -217,8 +254,8 @@ impl Log {
         };
         let pushed = ring.push(entries.iter().cloned());
         match pushed {
-            Pushed::Followed => self.interests.tell(partition, entries),
-            Pushed::Gap => self.interests.doubt(partition),
+            Pushed::Followed => self.subscriptions.tell(partition, entries),
+            Pushed::Gap => self.subscriptions.doubt(partition),
             // The tailer asks the database.
             Pushed::Foreign => {}
         }
@@ -243,7 +280,6 @@ impl Log {
         timeline
     }
 
-    /// Empties all rings.
     pub(super) fn forget(&self) {
         for ring in &self.rings {
             lock(ring).forget();
@@ -281,9 +317,4 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.log.readers.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// What a panicking holder left behind is still a ring: every change of one is complete before the next begins.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -28,12 +28,10 @@ pub enum ResumeError {
 /// Returns the error of the store.
 pub async fn from_now(store: &Store) -> Result<Bookmark, Error> {
     let mut bookmark = Bookmark::beginning(store.partition_count());
-    for Head {
-        position,
-        batch,
-        create_time: _,
-    } in store.history_heads().await?
-    {
+    for head in store.history_heads().await? {
+        let Head {
+            position, batch, ..
+        } = head;
         bookmark.set(position.partition, Cursor::after(position.offset, &batch));
     }
     Ok(bookmark)
@@ -72,13 +70,11 @@ pub async fn from_token(store: &Store, text: &str) -> Result<Bookmark, ResumeErr
     Ok(bookmark)
 }
 
-/// Where it stands in every partition.
 fn places(bookmark: &Bookmark) -> Vec<LogPosition> {
-    let places = bookmark.cursors().map(|(partition, cursor)| LogPosition {
-        partition,
-        offset: cursor.offset,
-    });
-    places.collect()
+    let places = bookmark.cursors();
+    places
+        .map(|(partition, cursor)| cursor.position(partition))
+        .collect()
 }
 
 fn verify(partition: Partition, cursor: Cursor, ends: Option<&Ends>) -> Result<(), TokenError> {

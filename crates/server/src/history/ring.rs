@@ -15,7 +15,6 @@ pub(super) struct Ring {
     head: Option<Cursor>,
 }
 
-/// What became of entries that were pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushed {
     /// The ring has them, or had them before.
@@ -88,8 +87,7 @@ impl Ring {
         pushed
     }
 
-    /// Whether another entry stands in the ring where this reader has read to. Of what the ring does not have, it cannot
-    /// tell.
+    /// Whether another entry stands in the ring where this reader has read to, as far as the ring goes back.
     fn contradicts(&self, reader: Cursor) -> bool {
         let first = self.entries.front().map(|entry| entry.offset());
         let index = first.and_then(|first| usize::try_from(reader.offset - first).ok());
@@ -144,9 +142,9 @@ mod tests {
     use waymark_domain::{
         actor::Actor,
         history::{Detail, Entry, LogPosition, Logged},
-        order::Standing,
         partition::Partition,
         value::{Comment, Metadata, OrderId, StateCode, StatusCode, Timestamp, WorkflowCode},
+        workflow::Standing,
     };
     use waymark_persistence::{BatchId, Batched};
 

@@ -1,10 +1,10 @@
 //! The tailer: brings what was written, here or by other replicas, into the rings,
-//! once for all readers of this process. It alone pushes into them. What is handed
-//! over saves reading where it follows a ring's head exactly, and counts for nothing
+//! once for all readers of this process. It alone pushes into them. A hand-over
+//! saves reading where it follows a ring's head exactly, and counts for nothing
 //! elsewhere, so that only the log itself decides what comes next. The tailer is woken
 //! by commits and hints, but looks only so often while the log keeps growing; a short
-//! poll of the heads is the backstop. Without readers it rests, and only asks for the heads,
-//! which are a sign of life and tell whether the database still has what was known of it.
+//! poll of the heads is the backstop. Without readers it rests, and only asks for the heads, which
+//! shows that the database lives and still has what was known of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,15 +14,18 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use waymark_domain::{history::LogPosition, partition::Partition};
+use waymark_domain::partition::Partition;
 use waymark_persistence::{Batched, Error, Hints, Store};
 
-use super::{Cursor, Log, entry::LogEntry, news::News, ring::Pushed};
-use crate::{dispatch::Wake, error::chain, vitals::Vitals};
+use super::{
+    cursor::Cursor,
+    entry::LogEntry,
+    log::{Log, News},
+    ring::Pushed,
+};
+use crate::{liveness::Liveness, telemetry::chain, wake::Wake};
 
-/// How many entries are read at once.
 const CHUNK_ENTRIES: usize = 256;
-/// How many partitions are read at once.
 const PARTITIONS_AT_ONCE: usize = 8;
 /// A ring that is this far behind starts anew at the head; its readers catch up from the database, each at its pace.
 const BEHIND_MAX: i64 = 20_000;
@@ -33,14 +36,13 @@ pub(crate) struct Tailer {
     pub(crate) store: Store,
     pub(crate) log: Arc<Log>,
     pub(crate) wake: Wake,
-    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) liveness: Arc<Liveness>,
     pub(crate) poll_interval: Duration,
-    /// The shortest time between two looks while the log grows.
+    /// The shortest time between two polls while the log grows.
     pub(crate) push_interval: Duration,
 }
 
 impl Tailer {
-    /// Runs until `stop` is cancelled.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let (hints, listening) = self.store.hints();
         tokio::select! {
@@ -51,11 +53,10 @@ impl Tailer {
         }
     }
 
-    /// Passes on the hints of other replicas.
     async fn listen(&self, mut hints: Hints) {
         loop {
             let hint = hints.next().await;
-            // What others wrote may have set off something that this process carries.
+            // Steps of others may have set off something that this process sends.
             if hint.sets_off {
                 self.wake.now();
             }
@@ -71,7 +72,7 @@ impl Tailer {
         let mut tick = interval(self.poll_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
-        let mut next_look = Instant::now();
+        let mut next_poll = Instant::now();
         let mut timeline = self.store.timeline();
         loop {
             let mut news = tokio::select! {
@@ -80,27 +81,27 @@ impl Tailer {
                 Ok(()) = timeline.changed() => News::everywhere(),
             };
             // The first entry after a rest is pushed at once; those on its heels wait for company.
-            sleep_until(next_look).await;
-            next_look = Instant::now() + self.push_interval;
+            sleep_until(next_poll).await;
+            next_poll = Instant::now() + self.push_interval;
             news.extend(self.log.news());
-            let outcome = self.look(news).await;
+            let outcome = self.poll(news).await;
             match &outcome {
                 Ok(()) => failing = false,
                 Err(error) if failing => {
-                    tracing::debug!(error = chain(error), "the log cannot be read");
+                    tracing::debug!(error = chain(error), "history poll failed");
                 }
                 Err(error) => {
                     failing = true;
-                    tracing::warn!(error = chain(error), "the log cannot be read; trying on");
+                    tracing::warn!(error = chain(error), "history poll failed; retrying");
                 }
             }
             let is_lost = outcome.is_err_and(|error| is_silence(&error));
-            self.vitals.report(!is_lost);
+            self.liveness.report(!is_lost);
         }
     }
 
     /// Brings the rings up to the news. What fails is found again by the next poll.
-    pub(super) async fn look(&self, news: News) -> Result<(), Error> {
+    pub(super) async fn poll(&self, news: News) -> Result<(), Error> {
         let timeline = self.log.renew();
         if self.log.readers() == 0 {
             self.log.forget();
@@ -182,13 +183,7 @@ impl Tailer {
                 return Ok(BTreeSet::new());
             }
             if passed > BEHIND_MAX {
-                let position = LogPosition {
-                    partition,
-                    offset: known.offset,
-                };
-                let batch = self.store.batch_at(position).await?;
-                let there = batch.map(|batch| Cursor::after(known.offset, &batch));
-                if there.is_some_and(|there| there.contradicts(known)) {
+                if known.is_contradicted(&self.store, partition).await? {
                     self.lose(timeline, partition, known);
                     return Ok(BTreeSet::new());
                 }
@@ -200,10 +195,10 @@ impl Tailer {
         Ok(behind)
     }
 
-    /// Gives up a timeline that has an entry which the database has not; the next look begins anew.
-    fn lose(&self, timeline: u64, partition: Partition, Cursor { offset, .. }: Cursor) {
-        let lost = LogPosition { partition, offset };
-        self.store.lose_timeline(timeline, lost);
+    /// Gives up a timeline that has an entry which the database has not; the next poll begins anew.
+    fn lose(&self, timeline: u64, partition: Partition, known: Cursor) {
+        self.store
+            .lose_timeline(timeline, known.position(partition));
     }
 
     /// Reads a chunk of each partition into its ring; gives the partitions where there may be more.
@@ -243,7 +238,7 @@ impl Tailer {
     }
 }
 
-/// Whether a failed look means that the database does not answer. One that has something which cannot
+/// Whether a failed poll means that the database does not answer. One that has something which cannot
 /// be read, or a file that is damaged, which is said elsewhere, has answered.
 fn is_silence(error: &Error) -> bool {
     !error.is_of_data() && !error.is_of_storage()

@@ -23,11 +23,11 @@ use waymark_proto::{
     v1,
 };
 
-use super::{entry::LogEntry, news::News, *};
+use super::{entry::LogEntry, log::News, *};
 use crate::{
-    dispatch::Wake,
-    sample::{self, workflow},
-    vitals::Vitals,
+    liveness::Liveness,
+    tests::{self, workflow},
+    wake::Wake,
 };
 
 const PARTITIONS: i32 = 3;
@@ -120,12 +120,12 @@ fn order(number: u8) -> OrderId {
 fn context() -> Context {
     Context {
         comment: Comment::new(&"x".repeat(1_000)).unwrap(),
-        ..sample::context()
+        ..tests::context()
     }
 }
 
 fn creation(id: OrderId) -> Step {
-    sample::creation(id, context())
+    tests::creation(id, context())
 }
 
 fn remark(order_id: OrderId) -> Step {
@@ -178,7 +178,7 @@ impl World {
             store: store.clone(),
             log,
             wake: Wake::default(),
-            vitals: Arc::new(Vitals::opened()),
+            liveness: Arc::new(Liveness::opened()),
             poll_interval: Duration::from_secs(1),
             push_interval: Duration::ZERO,
         };
@@ -236,14 +236,14 @@ impl World {
                     self.written.remove(batch);
                 }
             }
-            Event::LookAtNews => self.tailer.look(log.news()).await.unwrap(),
+            Event::LookAtNews => self.tailer.poll(log.news()).await.unwrap(),
             Event::LookEverywhere => self.look_everywhere().await,
             Event::LookInto(partition) => {
                 let news = News {
                     partitions: BTreeSet::from([Partition::new(partition)]),
                     ..News::default()
                 };
-                self.tailer.look(news).await.unwrap();
+                self.tailer.poll(news).await.unwrap();
             }
             Event::Anchor(partition) => {
                 let partition = Partition::new(partition);
@@ -291,7 +291,7 @@ impl World {
     }
 
     async fn look_everywhere(&self) {
-        self.tailer.look(News::everywhere()).await.unwrap();
+        self.tailer.poll(News::everywhere()).await.unwrap();
     }
 
     async fn write(&mut self, orders: &[u8]) -> Vec<Batched> {
@@ -407,7 +407,7 @@ fn run(ring_bytes_max: usize, events: Vec<Event>) {
 async fn what_follows_is_not_read() {
     let mut world = World::new(1 << 20).await;
     let first = world.tailer.log.news();
-    world.tailer.look(first).await.unwrap();
+    world.tailer.poll(first).await.unwrap();
     let mut written = Vec::new();
     for orders in [&[0, 1, 2][..], &[0, 3]] {
         let batch = world.write(orders).await;
@@ -415,7 +415,7 @@ async fn what_follows_is_not_read() {
         written.extend(batch);
     }
     world.store.close().await.unwrap();
-    world.tailer.look(world.tailer.log.news()).await.unwrap();
+    world.tailer.poll(world.tailer.log.news()).await.unwrap();
     // The first message is a checkpoint.
     world.read(0).await;
     world.read(0).await;
@@ -432,11 +432,11 @@ async fn what_follows_is_not_read() {
 async fn what_has_a_gap_before_it_is_read() {
     let mut world = World::new(1 << 20).await;
     let first = world.tailer.log.news();
-    world.tailer.look(first).await.unwrap();
+    world.tailer.poll(first).await.unwrap();
     world.write(&[0]).await;
     let later = world.write(&[0]).await;
     world.tailer.log.hand_over(later);
-    world.tailer.look(world.tailer.log.news()).await.unwrap();
+    world.tailer.poll(world.tailer.log.news()).await.unwrap();
     let partition = world.store.partition_of(&workflow(), &order(0));
     let log = &world.tailer.log;
     assert_eq!(log.head(partition).map(|head| head.offset), Some(2));
@@ -457,7 +457,7 @@ async fn nothing_is_kept_for_nobody() {
 async fn a_late_tailer_reads() {
     let mut world = World::new(1 << 20).await;
     let first = world.tailer.log.news();
-    world.tailer.look(first).await.unwrap();
+    world.tailer.poll(first).await.unwrap();
     let written = world.write(&[0]).await;
     let partition = written[0].logged.position.partition;
     world.tailer.log.hand_over(written.clone());
@@ -465,7 +465,7 @@ async fn a_late_tailer_reads() {
     let news = world.tailer.log.news();
     assert!(news.written.is_empty());
     assert!(news.partitions.contains(&partition));
-    world.tailer.look(news).await.unwrap();
+    world.tailer.poll(news).await.unwrap();
     let head = world.tailer.log.head(partition);
     assert_eq!(head.map(|head| head.offset), Some(1));
 }

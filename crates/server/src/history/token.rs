@@ -45,18 +45,6 @@ pub enum TokenError {
     },
 }
 
-impl TokenError {
-    /// The reason as the contract writes it.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Invalid => "RESUME_TOKEN_INVALID",
-            Self::Foreign => "RESUME_TOKEN_FOREIGN",
-            Self::Ahead { .. } => "RESUME_TOKEN_AHEAD",
-            Self::Expired { .. } => "RESUME_TOKEN_EXPIRED",
-        }
-    }
-}
-
 /// The body; both lists go by partition.
 #[derive(Clone, PartialEq, Message)]
 struct Body {
@@ -79,7 +67,6 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     [a, b, c, d]
 }
 
-/// Writes a bookmark as a token.
 pub(super) fn encode(bookmark: &Bookmark, deployment: &DeploymentId) -> String {
     let cursors = bookmark.cursors();
     let (offsets, checks) = cursors
@@ -120,9 +107,7 @@ pub(super) fn decode(
         .zip(body.checks)
         .map(cursor)
         .collect::<Result<_, _>>();
-    cursors
-        .map(Bookmark::from_cursors)
-        .map_err(|_| TokenError::Invalid)
+    cursors.map(Bookmark).map_err(|_| TokenError::Invalid)
 }
 
 fn open(text: &str) -> Option<Body> {

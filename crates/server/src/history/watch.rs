@@ -17,9 +17,9 @@ use waymark_proto::{convert::history::HistoryFilter, encoded::HistoryMessage};
 use super::{
     collector::Collector,
     cursor::Bookmark,
-    interest::Interest,
+    encoded::{CachedBatch, View},
     log::Place,
-    shelf::{Made, View},
+    subscriptions::{DueReads, Subscription},
 };
 
 /// Why a stream ends that should not.
@@ -45,7 +45,6 @@ pub enum Reading {
     Following(Duration),
 }
 
-/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Opening,
@@ -54,15 +53,13 @@ enum Phase {
     Ended,
 }
 
-/// What wakes a reader.
 #[derive(Debug)]
 enum Growth {
     /// Nothing; it ends.
     Ignored,
-    /// Whatever is written; readers share what is made of it.
+    /// All that is written; readers share the batches made of it.
     OfAll(watch::Receiver<u64>),
-    /// What is written about its orders.
-    OfOrders(Arc<Interest>),
+    OfOrders(Arc<Subscription>),
 }
 
 /// One reader of the log.
@@ -89,7 +86,7 @@ impl Watcher {
         (partitions, filter): (Vec<Partition>, HistoryFilter),
         reading: Reading,
     ) -> Self {
-        let log = place.log();
+        let log = &place.log;
         let view = Arc::new(View { filter, partitions });
         let orders = &view.filter.order_ids;
         let (growth, phase, checkpoint_interval, until) = match reading {
@@ -98,7 +95,7 @@ impl Watcher {
                 let growth = if orders.is_empty() {
                     Growth::OfAll(log.grown())
                 } else {
-                    Growth::OfOrders(log.interests.enter(orders, &view.partitions))
+                    Growth::OfOrders(log.subscriptions.enter(orders, &view.partitions))
                 };
                 (growth, Phase::Opening, Some(interval), None)
             }
@@ -151,7 +148,7 @@ impl Watcher {
             if let Some(message) = collected? {
                 return Ok(message);
             }
-            if !self.collector.is_done() {
+            if !self.collector.due.is_empty() {
                 if self.is_checkpoint_due() {
                     return Ok(self.checkpoint());
                 }
@@ -167,26 +164,27 @@ impl Watcher {
         }
     }
 
-    /// Looks for entries. What grows is noted before reading, so that what grows meanwhile is not slept over.
+    /// Collects entries. Growth is marked as seen before reading, so that growth meanwhile is not slept over.
     async fn collect(&mut self) -> Result<Option<HistoryMessage>, StreamError> {
         match &mut self.growth {
             Growth::Ignored => {}
             Growth::OfAll(grown) => {
                 grown.mark_unchanged();
-                self.collector.look_everywhere();
-                let made = self.collector.collect_shared().await?;
-                let message =
-                    |made: Arc<Made>| self.message(made.entries.clone(), made.resume_token.clone());
-                return Ok(made.map(message));
+                self.collector.due = DueReads::everything(&self.view.partitions);
+                let shared = self.collector.collect_shared().await?;
+                let message = |batch: Arc<CachedBatch>| {
+                    self.message(batch.entries.clone(), batch.resume_token.clone())
+                };
+                return Ok(shared.map(message));
             }
-            Growth::OfOrders(interest) => self.collector.look_where_told(interest),
+            Growth::OfOrders(subscription) => subscription.tell(&mut self.collector.due),
         }
-        let parcel = self.collector.collect().await?;
-        if parcel.entries.is_empty() {
+        let batch = self.collector.collect().await?;
+        if batch.entries.is_empty() {
             return Ok(None);
         }
         let token = self.collector.token();
-        Ok(Some(self.message(parcel.entries, token)))
+        Ok(Some(self.message(batch.entries, token)))
     }
 
     /// Waits for growth, for the server to stop, or for the loss of what was read; says whether a checkpoint came first.
@@ -196,7 +194,7 @@ impl Watcher {
                 Growth::Ignored => {}
                 // An error would mean that the log is gone, which this reader holds.
                 Growth::OfAll(grown) => drop(grown.changed().await),
-                Growth::OfOrders(interest) => interest.rung().await,
+                Growth::OfOrders(subscription) => subscription.notified().await,
             }
         };
         tokio::select! {
@@ -212,8 +210,8 @@ impl Watcher {
     }
 
     fn checkpoint(&mut self) -> HistoryMessage {
-        if let Growth::OfOrders(interest) = &self.growth {
-            self.collector.pass_over(interest);
+        if let Growth::OfOrders(subscription) = &self.growth {
+            self.collector.pass_over(subscription);
         }
         let token = self.collector.token();
         self.message(Vec::new(), token)
@@ -229,16 +227,16 @@ impl Watcher {
             entries,
             resume_token,
             checkpoint,
-            partition_count: self.place.log().partition_count().get(),
+            partition_count: self.place.log.partition_count().get(),
         }
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        if let Growth::OfOrders(interest) = &self.growth {
-            let interests = &self.place.log().interests;
-            interests.leave(&self.view.filter.order_ids, interest);
+        if let Growth::OfOrders(subscription) = &self.growth {
+            let subscriptions = &self.place.log.subscriptions;
+            subscriptions.leave(&self.view.filter.order_ids, subscription);
         }
     }
 }

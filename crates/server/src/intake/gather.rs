@@ -14,28 +14,27 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tonic::{Status, body::Body};
 
-use super::pool::{Held, Line, NoRoom, Pools, REST_MAX};
+use super::pool::{ConnectionQueue, Held, NoRoom, Pools, REST_MAX};
 use crate::error::{Problem, Reason};
 
-/// What stands before a message: whether it is compressed, and its length.
+/// The prefix of a message: whether it is compressed, and its length.
 const FRAME_BYTES: usize = 5;
 /// Pieces below this size are copied together, so that keeping them costs no more than their bytes.
 const PIECE_BYTES: usize = 1024;
-/// How much of them is copied together.
+/// The most of them that is copied together.
 const TAIL_BYTES: usize = 64 * 1024;
-/// How fast a message counts as moving while others wait for room: so many bytes put off by a second that it stands
+/// The speed at which a message counts as moving while others wait for room: so many bytes put off by a second that it stands
 /// still. Over the longest ways, what may be sent at once on a call comes faster.
 const BYTES_PER_SECOND_MIN: u32 = 256 * 1024;
 
-/// Takes messages from a body.
 pub(super) struct Gatherer {
     pools: Arc<Pools>,
     body: Body,
     bytes_max: usize,
-    /// What came after the message before.
+    /// The bytes that came after the message before.
     rest: Bytes,
     held: Held,
-    /// When it counts as standing still.
+    /// The time at which it counts as standing still.
     idle_at: Instant,
 }
 
@@ -48,13 +47,18 @@ pub(super) struct Arrived {
 }
 
 impl Gatherer {
-    pub(super) fn new(pools: Arc<Pools>, line: Line, body: Body, bytes_max: usize) -> Self {
+    pub(super) fn new(
+        pools: Arc<Pools>,
+        queue: ConnectionQueue,
+        body: Body,
+        bytes_max: usize,
+    ) -> Self {
         Self {
             pools,
             body,
             bytes_max,
             rest: Bytes::new(),
-            held: Held::nothing(line),
+            held: Held::nothing(queue),
             idle_at: Instant::now() + REST_MAX,
         }
     }
@@ -109,13 +113,11 @@ impl Gatherer {
             let wanted = if let Some(wanted) = length {
                 wanted
             } else {
-                {
-                    let missing = FRAME_BYTES - head.len();
-                    head.extend(self.rest.iter().take(missing));
-                    match head.first_chunk() {
-                        Some(head) => *length.insert(self.length(*head)?),
-                        None => FRAME_BYTES,
-                    }
+                let missing = FRAME_BYTES - head.len();
+                head.extend(self.rest.iter().take(missing));
+                match head.first_chunk() {
+                    Some(head) => *length.insert(self.length(*head)?),
+                    None => FRAME_BYTES,
                 }
             };
             let taken = (wanted - message.bytes).min(self.rest.len());
@@ -127,7 +129,6 @@ impl Gatherer {
         }
     }
 
-    /// How long the message is with what stands before it.
     fn length(&self, [_, length @ ..]: [u8; FRAME_BYTES]) -> Result<usize, Status> {
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > self.bytes_max {
@@ -136,7 +137,6 @@ impl Gatherer {
         Ok(FRAME_BYTES + length)
     }
 
-    /// The next piece of the body that is not empty.
     async fn piece(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
             let holds = !self.held.is_empty();

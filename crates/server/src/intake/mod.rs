@@ -1,4 +1,4 @@
-//! How requests come in: whole, in turn, and within bounds that hold over all connections.
+//! Requests as they come in: whole, in turn, and within bounds that hold over all connections.
 //!
 //! A message is decoded when all of it is there, so a peer that sends half of one costs what it sent and nobody
 //! else's time. Bytes take room in a pool while they arrive and until their call is answered; a message that
@@ -20,9 +20,9 @@ use futures::{StreamExt, future::BoxFuture, stream};
 use http::{HeaderMap, Request, Response};
 use http_body_util::StreamBody;
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
+use tower::Service;
 
-pub(crate) use self::pool::Line;
+pub(crate) use self::pool::ConnectionQueue;
 use self::{
     gather::{Arrived, Gatherer},
     pool::Pools,
@@ -39,39 +39,25 @@ const STREAMED: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// How services that are not the contract's begin: health and reflection, whose messages are short.
+/// The prefix of services that are not the contract's: health and reflection, whose messages are short.
 const SIDE_PREFIX: &str = "/grpc.";
 
-/// Lets requests in.
+/// Lets requests in to a service, which gets whole messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Intake(Arc<Pools>);
-
-/// A service that gets whole messages.
-#[derive(Debug, Clone)]
-pub(crate) struct Admitted<S> {
+pub(crate) struct Intake<S> {
     inner: S,
     pools: Arc<Pools>,
 }
 
-impl Intake {
+impl<S> Intake<S> {
     /// An intake with room for 96 MiB of messages.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Pools::new()))
+    pub(crate) fn new(inner: S) -> Self {
+        let pools = Arc::new(Pools::new());
+        Self { inner, pools }
     }
 }
 
-impl<S> Layer<S> for Intake {
-    type Service = Admitted<S>;
-
-    fn layer(&self, inner: S) -> Admitted<S> {
-        Admitted {
-            inner,
-            pools: Arc::clone(&self.0),
-        }
-    }
-}
-
-impl<S> Service<Request<Body>> for Admitted<S>
+impl<S> Service<Request<Body>> for Intake<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -103,8 +89,12 @@ where
             };
             let is_streamed = STREAMED.contains(&path);
             // A call that came over no connection, as in tests, waits for itself.
-            let line = head.extensions.get::<Line>().cloned().unwrap_or_default();
-            let gatherer = Gatherer::new(pools, line, body, bytes_max);
+            let queue = head
+                .extensions
+                .get::<ConnectionQueue>()
+                .cloned()
+                .unwrap_or_default();
+            let gatherer = Gatherer::new(pools, queue, body, bytes_max);
             if is_streamed {
                 let request = Request::from_parts(head, messages(gatherer));
                 return inner.call(request).await;
@@ -144,7 +134,7 @@ fn messages(gatherer: Gatherer) -> Body {
     Body::new(StreamBody::new(frames))
 }
 
-/// What the headers of a call count for, as HTTP/2 counts them.
+/// The size of the headers of a call, as HTTP/2 counts them.
 fn header_bytes(headers: &HeaderMap) -> usize {
     const ENTRY_BYTES: usize = 32;
     let entries = headers.iter();

@@ -18,12 +18,12 @@ pub(super) const SMALL_BYTES: usize = 64 * 1024;
 /// The room for these parts, and for what messages have beyond them.
 const SMALL_ROOM_BYTES: usize = 32 * 1024 * 1024;
 const LARGE_ROOM_BYTES: usize = 64 * 1024 * 1024;
-/// How many bytes of large messages are decoded and carried out at once. As values they take at most eight times
+/// Bytes of large messages that are decoded and carried out at once. As values they take at most eight times
 /// as much, and each batch of steps 4 MiB more, of which a short one can use a part.
 const TURN_BYTES: usize = 8 * 1024 * 1024;
-/// How long a call waits for room or for its turn.
+/// Time that a call waits for room or for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a message keeps room while it does not grow and others wait: because its peer sends nothing, or because it
+/// Time that a message keeps room while it does not grow and others wait: because its peer sends nothing, or because it
 /// waits for more room itself.
 pub(super) const REST_MAX: Duration = Duration::from_secs(1);
 
@@ -35,20 +35,19 @@ pub(super) struct Pools {
     turns: Arc<Semaphore>,
 }
 
-/// Room for so many bytes.
 #[derive(Debug)]
 struct Room {
     bytes: Arc<Semaphore>,
-    /// How many wait for it.
+    /// Those who wait for it.
     waiting: AtomicUsize,
     /// Tells those who stand still that somebody waits.
     pressed: Notify,
 }
 
-/// The places of a connection among those who wait for room: one in each line, however many calls it has. So others
+/// The places of a connection among those who wait for room: one for each kind, however many calls it has. So others
 /// wait for one call of each connection, and not for thousands that one of them has begun.
 #[derive(Debug, Clone)]
-pub(crate) struct Line(Arc<Places>);
+pub(crate) struct ConnectionQueue(Arc<Places>);
 
 #[derive(Debug)]
 struct Places {
@@ -62,10 +61,10 @@ struct Places {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoRoom;
 
-/// What a call holds, and lets go when it is dropped.
+/// The room that a call holds, and lets go when it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    line: Line,
+    queue: ConnectionQueue,
     small: Option<OwnedSemaphorePermit>,
     large: Option<OwnedSemaphorePermit>,
     /// Of the turns of the connection, and of all.
@@ -116,7 +115,7 @@ impl Pools {
         } else {
             PATIENCE
         };
-        let more = self.small.take(&held.line.0.small, bytes);
+        let more = self.small.take(&held.queue.0.small, bytes);
         let more = timeout(patience, more).await.map_err(|_| NoRoom)??;
         match &mut held.small {
             Some(held) => held.merge(more),
@@ -128,7 +127,7 @@ impl Pools {
     async fn take_large(&self, held: &mut Held, bytes: usize) -> Result<(), NoRoom> {
         let room = tokio::select! {
             biased;
-            room = timeout(PATIENCE, self.large.take(&held.line.0.large, bytes)) => room,
+            room = timeout(PATIENCE, self.large.take(&held.queue.0.large, bytes)) => room,
             // Small messages wait for no large one.
             () = self.small.wanted() => return Err(NoRoom),
         };
@@ -145,7 +144,7 @@ impl Pools {
             return Ok(());
         }
         let bytes = permits(held.bytes.min(TURN_BYTES / 2));
-        let of_connection = Arc::clone(&held.line.0.turns);
+        let of_connection = Arc::clone(&held.queue.0.turns);
         let of_all = Arc::clone(&self.turns);
         // Behind others of its connection first, so that what one connection asks for leaves half to others.
         let turn = async {
@@ -183,14 +182,13 @@ impl Room {
         if let Ok(room) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) {
             return Ok(room);
         }
-        let _waiting = Waiting::at(self);
+        let _waiting = Waiter::at(self);
         // The semaphores are never closed.
         let _first = place.acquire().await.map_err(|_| NoRoom)?;
         let room = Arc::clone(&self.bytes).acquire_many_owned(bytes).await;
         room.map_err(|_| NoRoom)
     }
 
-    /// Returns when somebody waits for room.
     async fn wanted(&self) {
         loop {
             let pressed = self.pressed.notified();
@@ -202,7 +200,7 @@ impl Room {
     }
 }
 
-impl Default for Line {
+impl Default for ConnectionQueue {
     fn default() -> Self {
         Self(Arc::new(Places {
             small: Semaphore::new(1),
@@ -213,10 +211,9 @@ impl Default for Line {
 }
 
 impl Held {
-    /// Nothing yet, for a call of a connection.
-    pub(super) fn nothing(line: Line) -> Self {
+    pub(super) fn nothing(queue: ConnectionQueue) -> Self {
         Self {
-            line,
+            queue,
             small: None,
             large: None,
             turn: None,
@@ -224,21 +221,18 @@ impl Held {
         }
     }
 
-    /// Whether it holds nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
-    /// Gives everything back.
     pub(super) fn let_go(&mut self) {
-        *self = Self::nothing(self.line.clone());
+        *self = Self::nothing(self.queue.clone());
     }
 }
 
-/// One who waits for room.
-struct Waiting<'a>(&'a Room);
+struct Waiter<'a>(&'a Room);
 
-impl<'a> Waiting<'a> {
+impl<'a> Waiter<'a> {
     fn at(room: &'a Room) -> Self {
         room.waiting.fetch_add(1, Ordering::SeqCst);
         room.pressed.notify_waiters();
@@ -246,7 +240,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }

@@ -60,18 +60,21 @@ fn service(
             Ok::<_, Infallible>(Response::new(Body::empty()))
         }
     });
-    Intake(Arc::clone(pools)).layer(inner)
+    Intake {
+        inner,
+        pools: Arc::clone(pools),
+    }
 }
 
 /// A call over a connection of its own.
 fn call(pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
-    call_over(&Line::default(), pools, got, path)
+    call_over(&ConnectionQueue::default(), pools, got, path)
 }
 
-fn call_over(line: &Line, pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
+fn call_over(queue: &ConnectionQueue, pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
     let (pieces, body) = mpsc::channel(1_024);
     let body = Body::new(StreamBody::new(ReceiverStream::new(body)));
-    let request = Request::post(path).extension(line.clone());
+    let request = Request::post(path).extension(queue.clone());
     let request = request.body(body).unwrap();
     let answer = service(pools, got).oneshot(request);
     Call {
@@ -252,7 +255,7 @@ async fn large_messages_that_begin_at_once_all_come_through() {
 async fn others_wait_for_one_call_of_a_connection() {
     let pools = Arc::new(Pools::with_room(64 * SMALL_BYTES, 2 * LARGE));
     let got = Got::default();
-    let (theirs, ours) = (Line::default(), Line::default());
+    let (theirs, ours) = (ConnectionQueue::default(), ConnectionQueue::default());
     let mut stuck = Vec::new();
     for _ in 0..50 {
         let call = call_over(&theirs, &pools, &got, UNARY);
@@ -366,7 +369,10 @@ async fn where_nothing_becomes_free_a_call_is_refused() {
     let held = service_fn(async |_: Request<Body>| {
         std::future::pending::<Result<Response<Body>, Infallible>>().await
     });
-    let held = Intake(Arc::clone(&pools)).layer(held);
+    let held = Intake {
+        inner: held,
+        pools: Arc::clone(&pools),
+    };
     for _ in 0..2 {
         let message = Bytes::from(framed(LARGE));
         let request = Request::post(UNARY).body(Body::new(http_body_util::Full::new(message)));

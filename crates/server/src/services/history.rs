@@ -3,8 +3,8 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt, stream};
-use tonic::{Request, Response, Status};
-use waymark_domain::{history::Logged, partition::Partition};
+use tonic::Status;
+use waymark_domain::partition::Partition;
 use waymark_persistence::{Direction, HistoryQuery, Refusal, Visibility};
 use waymark_proto::{
     convert::history::{HistoryFilter, ListHistory, StreamHistory, WatchFrom, WatchHistory},
@@ -12,176 +12,128 @@ use waymark_proto::{
     v1::{self, history_service_server::HistoryService},
 };
 
-use super::names;
+use super::suggestions;
 use crate::{
     App, Error,
     committer::SubmitError,
-    history::{self, Place, Reading, ResumeError, StreamError, TokenError, Watcher},
+    history::{self, Bookmark, Reading, ResumeError, StreamError, TokenError, Watcher},
     page, telemetry,
 };
 
-/// What the page tokens of histories are made for.
+/// The list for which page tokens of histories are made.
 const KIND: &str = "history";
 
-/// Answers the calls of `HistoryService`.
-#[derive(Debug, Clone)]
-pub struct Service {
-    app: Arc<App>,
-}
-
-/// What a stream of history answers.
+/// The messages of a stream of history.
 type Messages = Pin<Box<dyn Stream<Item = Result<HistoryMessage, Status>> + Send>>;
 
-impl Service {
-    /// The service in front of `app`.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
+service!("HistoryService");
 
-    /// Answers a page of a history. It reads many entries, so it runs in the background.
-    async fn list(app: &App, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
-        let ListHistory {
-            workflow,
-            order_id,
-            newest_first,
-            visible_to_customer_only,
-            page,
-        } = call;
-        let token = page.token.as_deref().unwrap_or_default();
-        let query = HistoryQuery {
-            direction: if newest_first {
-                Direction::Descending
-            } else {
-                Direction::Ascending
-            },
-            after_sequence: page::decode(KIND, page.arguments, token)?,
-            visibility: if visible_to_customer_only {
-                Visibility::Customer
-            } else {
-                Visibility::All
-            },
-            limit: page.size,
-        };
-        let store = app.bulk();
-        let Some(found) = store.order_history(&workflow, &order_id, &query).await? else {
-            return Err(match store.workflow(&workflow).await? {
-                None => names::no_workflow(store, &workflow).await,
-                Some(_) => Refusal::OrderNotFound { workflow, order_id }.into(),
-            });
-        };
-        let mut entries: Vec<v1::HistoryEntry> =
-            found.entries.iter().map(v1::HistoryEntry::from).collect();
-        let count = page::fitting(&entries);
-        let next = if count < entries.len() {
-            last_sequence(&found.entries, count)
-        } else {
-            found.next
-        };
-        entries.truncate(count);
-        let next = next.map(|sequence| page::encode(KIND, page.arguments, &sequence));
-        Ok(v1::ListHistoryResponse {
-            entries,
-            next_page_token: next.unwrap_or_default(),
-        })
-    }
-
-    async fn stream(&self, call: StreamHistory) -> Result<Watcher, Error> {
-        let (place, store) = (self.app.log().enter()?, self.app.store());
-        if call.resume_token.is_none() {
-            self.check(&call.filter).await?;
-        }
-        // The end first: what is written while the beginning is looked up comes after it.
-        let end = history::from_now(store).await?;
-        let start = match call.resume_token {
-            Some(token) => resume(&self.app, &token).await?,
-            None => history::from_beginning(store).await?,
-        };
-        let view = (self.all_partitions(), call.filter);
-        Ok(self.watcher(place, start, view, Reading::UpTo(end)))
-    }
-
-    async fn watch(&self, call: WatchHistory) -> Result<Watcher, Error> {
-        let (place, store) = (self.app.log().enter()?, self.app.store());
-        match call.start {
-            WatchFrom::Now | WatchFrom::Beginning => self.check(&call.filter).await?,
-            WatchFrom::Token(_) => {}
-        }
-        let start = match call.start {
-            WatchFrom::Now => history::from_now(store).await?,
-            WatchFrom::Beginning => history::from_beginning(store).await?,
-            WatchFrom::Token(token) => resume(&self.app, &token).await?,
-        };
-        let partitions = if call.partitions.is_empty() {
-            self.all_partitions()
-        } else {
-            call.partitions
-        };
-        let reading = Reading::Following(call.checkpoint_interval);
-        Ok(self.watcher(place, start, (partitions, call.filter), reading))
-    }
-
-    /// Refuses names that nothing has. Streams that go on with a token are not asked: what their filter names may have
-    /// gone since they began, and that ends no stream.
-    async fn check(&self, filter: &HistoryFilter) -> Result<(), Error> {
-        if filter.workflows.is_empty() && filter.statuses.is_empty() {
-            return Ok(());
-        }
-        let named: Vec<_> = filter.workflows.iter().cloned().collect();
-        let searched = names::workflows(self.app.bulk(), &named).await?;
-        names::statuses(&searched, &filter.statuses)
-    }
-
-    fn watcher(
-        &self,
-        place: Place,
-        start: history::Bookmark,
-        view: (Vec<Partition>, HistoryFilter),
-        reading: Reading,
-    ) -> Watcher {
-        let app = &self.app;
-        Watcher::new(place, app.bulk(), app.stopping(), start, view, reading)
-    }
-
-    fn all_partitions(&self) -> Vec<Partition> {
-        self.app.store().partition_count().all().collect()
+rpcs! {
+    HistoryService [StreamHistoryStream = Messages, WatchHistoryStream = Messages] {
+        list_history(v1::ListHistoryRequest) -> v1::ListHistoryResponse:
+            ListHistory::read(default_workflow()) => list;
+        stream_history(v1::StreamHistoryRequest) -> Messages:
+            StreamHistory::read() => stream_until_now;
+        watch_history(v1::WatchHistoryRequest) -> Messages:
+            WatchHistory::read(store().partition_count()) => watch;
     }
 }
 
-#[tonic::async_trait]
-impl HistoryService for Service {
-    type StreamHistoryStream = Messages;
-    type WatchHistoryStream = Messages;
+async fn list(app: &Arc<App>, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
+    telemetry::note_order(&call.order_id);
+    app.read_many(page(Arc::clone(app), call)).await
+}
 
-    async fn list_history(
-        &self,
-        request: Request<v1::ListHistoryRequest>,
-    ) -> Result<Response<v1::ListHistoryResponse>, Status> {
-        let call = ListHistory::read(request.into_inner(), self.app.default_workflow())
-            .map_err(Error::from)?;
-        telemetry::note_order(&call.order_id);
-        let app = Arc::clone(&self.app);
-        let page = async move { Self::list(&app, call).await };
-        Ok(Response::new(self.app.read_many(page).await?))
-    }
+async fn page(app: Arc<App>, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
+    let (workflow, order_id, page) = (call.workflow, call.order_id, call.page);
+    let query = HistoryQuery {
+        direction: if call.newest_first {
+            Direction::Descending
+        } else {
+            Direction::Ascending
+        },
+        after_sequence: page::begin(KIND, &page)?,
+        visibility: if call.visible_to_customer_only {
+            Visibility::Customer
+        } else {
+            Visibility::All
+        },
+        limit: page.size,
+    };
+    let store = app.bulk();
+    let Some(found) = store.order_history(&workflow, &order_id, &query).await? else {
+        return Err(match store.workflow(&workflow).await? {
+            None => suggestions::no_workflow(store, &workflow).await,
+            Some(_) => Refusal::OrderNotFound { workflow, order_id }.into(),
+        });
+    };
+    let mut entries: Vec<_> = found.entries.iter().map(v1::HistoryEntry::from).collect();
+    let count = page::fitting(&entries);
+    let next = if count < entries.len() {
+        entries.truncate(count);
+        entries.last().map(|entry| entry.sequence)
+    } else {
+        found.next
+    };
+    Ok(v1::ListHistoryResponse {
+        entries,
+        next_page_token: page::next(KIND, &page, next.as_ref()),
+    })
+}
 
-    async fn stream_history(
-        &self,
-        request: Request<v1::StreamHistoryRequest>,
-    ) -> Result<Response<Self::StreamHistoryStream>, Status> {
-        let call = StreamHistory::read(request.into_inner()).map_err(Error::from)?;
-        let watcher = self.stream(call).await?;
-        Ok(Response::new(messages(watcher)))
+/// Streams what is there, and ends.
+async fn stream_until_now(app: &App, call: StreamHistory) -> Result<Messages, Error> {
+    let (place, store) = (app.log().enter()?, app.store());
+    if call.resume_token.is_none() {
+        check(app, &call.filter).await?;
     }
+    // The end first: what is written while the beginning is looked up comes after it.
+    let end = history::from_now(store).await?;
+    let start = match call.resume_token {
+        Some(token) => resume(app, &token).await?,
+        None => history::from_beginning(store).await?,
+    };
+    let view = (all_partitions(app), call.filter);
+    let (bulk, stopping, reading) = (app.bulk(), app.stopping(), Reading::UpTo(end));
+    let watcher = Watcher::new(place, bulk, stopping, start, view, reading);
+    Ok(messages(watcher))
+}
 
-    async fn watch_history(
-        &self,
-        request: Request<v1::WatchHistoryRequest>,
-    ) -> Result<Response<Self::WatchHistoryStream>, Status> {
-        let count = self.app.store().partition_count();
-        let call = WatchHistory::read(request.into_inner(), count).map_err(Error::from)?;
-        let watcher = self.watch(call).await?;
-        Ok(Response::new(messages(watcher)))
+/// Streams what is there, and what comes.
+async fn watch(app: &App, call: WatchHistory) -> Result<Messages, Error> {
+    let (place, store) = (app.log().enter()?, app.store());
+    if !matches!(call.start, WatchFrom::Token(_)) {
+        check(app, &call.filter).await?;
     }
+    let start = match call.start {
+        WatchFrom::Now => history::from_now(store).await?,
+        WatchFrom::Beginning => history::from_beginning(store).await?,
+        WatchFrom::Token(token) => resume(app, &token).await?,
+    };
+    let partitions = if call.partitions.is_empty() {
+        all_partitions(app)
+    } else {
+        call.partitions
+    };
+    let (bulk, stopping, view) = (app.bulk(), app.stopping(), (partitions, call.filter));
+    let reading = Reading::Following(call.checkpoint_interval);
+    let watcher = Watcher::new(place, bulk, stopping, start, view, reading);
+    Ok(messages(watcher))
+}
+
+/// Refuses names that nothing has. Streams that go on with a token are not asked: what their filter
+/// names may have gone since they began, and that ends no stream.
+async fn check(app: &App, filter: &HistoryFilter) -> Result<(), Error> {
+    if filter.workflows.is_empty() && filter.statuses.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> = filter.workflows.iter().cloned().collect();
+    let searched = suggestions::find_workflows(app.bulk(), &named).await?;
+    suggestions::check_statuses(&searched, &filter.statuses)
+}
+
+fn all_partitions(app: &App) -> Vec<Partition> {
+    app.store().partition_count().all().collect()
 }
 
 /// Pulls one message when the client has taken the one before.
@@ -207,20 +159,13 @@ fn in_turns<T>(items: impl Stream<Item = T> + Send + Unpin) -> impl Stream<Item 
     })
 }
 
-async fn resume(app: &App, token: &str) -> Result<history::Bookmark, Error> {
+async fn resume(app: &App, token: &str) -> Result<Bookmark, Error> {
     history::from_token(app.store(), token)
         .await
         .map_err(|error| match error {
             ResumeError::Token(error) => error.into(),
             ResumeError::Store(error) => error.into(),
         })
-}
-
-/// The sequence of the last of `count` entries.
-fn last_sequence(entries: &[Logged], count: usize) -> Option<i64> {
-    entries
-        .get(count.checked_sub(1)?)
-        .map(|logged| logged.entry.sequence)
 }
 
 impl From<StreamError> for Error {

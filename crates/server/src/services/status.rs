@@ -1,13 +1,11 @@
 //! `StatusService`: the statuses of a workflow.
 
-use std::{slice, sync::Arc};
+use std::slice;
 
-use tonic::{Request, Response, Status};
 use waymark_domain::{
-    value::{StatusCode, WorkflowCode},
-    workflow::{self, Record, Refusal, Status as OrderStatus},
+    value::StatusCode,
+    workflow::{self, Record, Refusal, Status, Workflow},
 };
-use waymark_persistence::Outcome;
 use waymark_proto::{
     convert::status::{
         CreateStatus, DeleteStatus, GetStatus, ListStatuses, UpdateStatus, status_to_wire,
@@ -15,186 +13,87 @@ use waymark_proto::{
     v1::{self, status_service_server::StatusService},
 };
 
-use super::{definition, fit, names};
+use super::{
+    answers,
+    definition::{self, Kind},
+    suggestions,
+};
 use crate::{App, Error, page};
 
-/// Answers the calls of `StatusService`.
-#[derive(Debug, Clone)]
-pub struct Service {
-    app: Arc<App>,
-}
+service!("StatusService");
 
-impl Service {
-    /// The service in front of `app`.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
-
-    fn default_workflow(&self) -> &WorkflowCode {
-        self.app.default_workflow()
-    }
-}
-
-#[tonic::async_trait]
-impl StatusService for Service {
-    async fn create_status(
-        &self,
-        request: Request<v1::CreateStatusRequest>,
-    ) -> Result<Response<v1::CreateStatusResponse>, Status> {
-        let call = CreateStatus::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let CreateStatus {
-            workflow,
-            status,
-            edit,
-        } = call;
-        let (target, code) = (workflow.clone(), status.code.clone());
-        let change = move |record: Option<&Record>, _| {
-            let record = definition::present(record, &target)?;
-            Ok((
-                Some(workflow::create_status(&record.workflow, status.clone())?),
-                (),
-            ))
-        };
-        let answer = move |outcome: &Outcome<()>| v1::CreateStatusResponse {
-            status: outcome
-                .record
-                .as_ref()
-                .and_then(|published| wire(&published.record, &code)),
-            replayed: false,
-        };
-        let (response, replayed) =
-            definition::change(&self.app, workflow, edit, "status", change, answer).await?;
-        Ok(Response::new(v1::CreateStatusResponse {
-            replayed,
-            ..response
-        }))
-    }
-
-    async fn get_status(
-        &self,
-        request: Request<v1::GetStatusRequest>,
-    ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let call =
-            GetStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
-        let published = definition::find(&self.app, &call.workflow).await?;
-        let status = wire(&published.record, &call.code);
-        let refusal = || Refusal::StatusNotFound { status: call.code };
-        let workflow = &published.record.workflow;
-        let status = status.ok_or_else(|| names::hinted(workflow, refusal().into()))?;
-        Ok(Response::new(v1::GetStatusResponse {
-            status: Some(status),
-        }))
-    }
-
-    async fn list_statuses(
-        &self,
-        request: Request<v1::ListStatusesRequest>,
-    ) -> Result<Response<v1::ListStatusesResponse>, Status> {
-        let call = ListStatuses::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let published = definition::find(&self.app, &call.workflow).await?;
-        names::states(slice::from_ref(&published), &call.state)?;
-        let workflow = &published.record.workflow;
-        let in_state = |code: &StatusCode| {
-            call.state
-                .as_ref()
-                .is_none_or(|state| workflow.assignment(state, code).is_some())
-        };
-        let listed = workflow
-            .statuses
-            .iter()
-            .filter(|status| call.include_retired || !status.retired);
-        let listed = listed.filter(|status| in_state(&status.code));
-        let items = listed.map(|status| ((status.position, status.code.clone()), status));
-        let (statuses, next_page_token) = page::of("statuses", &call.page, items, |status| {
-            shown(&published.record, status)
-        })
-        .map_err(Error::from)?;
-        Ok(Response::new(v1::ListStatusesResponse {
-            statuses,
-            next_page_token,
-        }))
-    }
-
-    async fn update_status(
-        &self,
-        request: Request<v1::UpdateStatusRequest>,
-    ) -> Result<Response<v1::UpdateStatusResponse>, Status> {
-        let call = UpdateStatus::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let UpdateStatus {
-            workflow,
-            code,
-            patch,
-            edit,
-        } = call;
-        let (target, changed, etag) = (workflow.clone(), code.clone(), edit.etag.clone());
-        let change = move |record: Option<&Record>, _| {
-            let record = definition::present(record, &target)?;
-            definition::check_etag(etag.as_ref(), record.statuses.get(&changed))?;
-            Ok((
-                Some(workflow::update_status(
-                    &record.workflow,
-                    &changed,
-                    patch.clone(),
-                )?),
-                (),
-            ))
-        };
-        let answer = move |outcome: &Outcome<()>| v1::UpdateStatusResponse {
-            status: outcome
-                .record
-                .as_ref()
-                .and_then(|published| wire(&published.record, &code)),
-            replayed: false,
-        };
-        let (response, replayed) =
-            definition::change(&self.app, workflow, edit, "status", change, answer).await?;
-        Ok(Response::new(v1::UpdateStatusResponse {
-            replayed,
-            ..response
-        }))
-    }
-
-    async fn delete_status(
-        &self,
-        request: Request<v1::DeleteStatusRequest>,
-    ) -> Result<Response<v1::DeleteStatusResponse>, Status> {
-        let call = DeleteStatus::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let DeleteStatus {
-            workflow,
-            code,
-            edit,
-        } = call;
-        let (target, etag) = (workflow.clone(), edit.etag.clone());
-        let change = move |record: Option<&Record>, _| {
-            let record = definition::present(record, &target)?;
-            definition::check_etag(etag.as_ref(), record.statuses.get(&code))?;
-            let after = workflow::delete_status(&record.workflow, &code)?;
-            Ok((Some(after), wire(record, &code)))
-        };
-        let answer = |outcome: &Outcome<Option<v1::OrderStatus>>| v1::DeleteStatusResponse {
-            status: outcome.answer.clone(),
-            replayed: false,
-        };
-        let (response, replayed) =
-            definition::change(&self.app, workflow, edit, "code", change, answer).await?;
-        Ok(Response::new(v1::DeleteStatusResponse {
-            status: response.status,
-            replayed,
-        }))
+rpcs! {
+    StatusService {
+        create_status(v1::CreateStatusRequest) -> v1::CreateStatusResponse:
+            CreateStatus::read(default_workflow()) => create;
+        get_status(v1::GetStatusRequest) -> v1::GetStatusResponse:
+            GetStatus::read(default_workflow()) => get;
+        list_statuses(v1::ListStatusesRequest) -> v1::ListStatusesResponse:
+            ListStatuses::read(default_workflow()) => list;
+        update_status(v1::UpdateStatusRequest) -> v1::UpdateStatusResponse:
+            UpdateStatus::read(default_workflow()) => update;
+        delete_status(v1::DeleteStatusRequest) -> v1::DeleteStatusResponse:
+            DeleteStatus::read(default_workflow()) => delete;
     }
 }
 
-fn wire(record: &Record, code: &StatusCode) -> Option<v1::OrderStatus> {
-    record
-        .workflow
-        .status(code)
-        .map(|status| shown(record, status))
+const STATUS: Kind<StatusCode, v1::OrderStatus> = Kind {
+    stamp: |record, code| record.statuses.get(code).copied(),
+    show,
+};
+
+async fn create(app: &App, call: CreateStatus) -> Result<v1::CreateStatusResponse, Error> {
+    let part = (call.workflow, call.status.code.clone());
+    let create = move |workflow: &Workflow, _: &StatusCode| {
+        workflow::create_status(workflow, call.status.clone())
+    };
+    definition::change_part(app, STATUS, part, (call.edit, "status"), create).await
 }
 
-fn shown(record: &Record, status: &OrderStatus) -> v1::OrderStatus {
-    fit::status(status_to_wire(record, status))
+async fn get(app: &App, call: GetStatus) -> Result<v1::GetStatusResponse, Error> {
+    let published = definition::find(app, &call.workflow).await?;
+    let status = show(&published.record, &call.code).ok_or_else(|| {
+        let refusal = Refusal::StatusNotFound { status: call.code };
+        suggestions::with_part(&published.record.workflow, refusal.into())
+    })?;
+    Ok(v1::GetStatusResponse {
+        status: Some(status),
+    })
+}
+
+async fn list(app: &App, call: ListStatuses) -> Result<v1::ListStatusesResponse, Error> {
+    let published = definition::find(app, &call.workflow).await?;
+    suggestions::check_states(slice::from_ref(&published), &call.state)?;
+    let workflow = &published.record.workflow;
+    let is_listed = |status: &&Status| {
+        let is_assigned = |state| workflow.assignment(state, &status.code).is_some();
+        (call.include_retired || !status.retired) && call.state.as_ref().is_none_or(is_assigned)
+    };
+    let listed = workflow.statuses.iter().filter(is_listed);
+    let items = listed.map(|status| ((status.position, status.code.clone()), status));
+    let (statuses, next_page_token) = page::of("statuses", &call.page, items, |status| {
+        answers::status(status_to_wire(&published.record, status))
+    })?;
+    Ok(v1::ListStatusesResponse {
+        statuses,
+        next_page_token,
+    })
+}
+
+async fn update(app: &App, call: UpdateStatus) -> Result<v1::UpdateStatusResponse, Error> {
+    let part = (call.workflow, call.code);
+    let update = move |workflow: &Workflow, code: &StatusCode| {
+        workflow::update_status(workflow, code, call.patch.clone())
+    };
+    definition::change_part(app, STATUS, part, (call.edit, "status"), update).await
+}
+
+async fn delete(app: &App, call: DeleteStatus) -> Result<v1::DeleteStatusResponse, Error> {
+    let (part, delete) = ((call.workflow, call.code), workflow::delete_status);
+    definition::change_part(app, STATUS, part, (call.edit, "code"), delete).await
+}
+
+fn show(record: &Record, code: &StatusCode) -> Option<v1::OrderStatus> {
+    let status = record.workflow.status(code)?;
+    Some(answers::status(status_to_wire(record, status)))
 }

@@ -1,4 +1,6 @@
-use std::io::Write;
+mod pages;
+
+use std::{io::Write, time::Duration};
 
 use super::*;
 
@@ -25,7 +27,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn wrong(error: SettingsError) -> Vec<Wrong> {
     match error {
         SettingsError::Wrong(wrong) => wrong,
-        other => panic!("{other}"),
+        other @ SettingsError::File { .. } => panic!("{other}"),
     }
 }
 
@@ -45,7 +47,7 @@ fn every_default_is_valid() {
 
 #[test]
 fn flags_beat_the_environment_and_that_the_file() {
-    let file = file("batch_steps_max = 1\nqueue_units_max = 1\nhistory_poll_ms = 100\n");
+    let file = file("batch_steps_max = 1\nqueue_units_max = 1\nhistory_poll = \"100ms\"\n");
     let mut sources = sources(
         &[
             ("WAYMARK_BATCH_STEPS_MAX", "2"),
@@ -292,14 +294,9 @@ fn a_file_is_refused_by_name() {
 #[test]
 fn only_loopback_is_safe_without_authentication() {
     let error = Settings::read(&sources(&[], &[("listen", "0.0.0.0:50551")])).unwrap_err();
-    assert!(matches!(
-        wrong(error).as_slice(),
-        [Wrong::Invalid {
-            key: "listen",
-            problem: Problem::NotLoopback,
-            ..
-        }]
-    ));
+    let [wrong]: [Wrong; 1] = wrong(error).try_into().unwrap();
+    assert_eq!(wrong.key, "listen");
+    assert!(wrong.text.contains("must be a loopback address"));
     let allowed = sources(&[], &[("listen", "0.0.0.0:50551"), ("insecure", "true")]);
     assert!(Settings::read(&allowed).is_ok());
 }
@@ -315,21 +312,72 @@ fn committers_leave_a_connection_free() {
         1
     );
     let error = Settings::read(&sources(&[], &[postgres, ("committers", "4")])).unwrap_err();
-    assert!(matches!(
-        wrong(error).as_slice(),
-        [Wrong::Invalid {
-            key: "write_connections_max",
-            ..
-        }]
-    ));
+    let [wrong]: [Wrong; 1] = wrong(error).try_into().unwrap();
+    assert_eq!(wrong.key, "write_connections_max");
 }
 
 #[test]
-fn the_readme_shows_every_setting_as_it_is() {
-    let readme = include_str!("../../../../README.md");
-    assert!(
-        readme.contains(super::table().trim_end()),
-        "put this into the README:\n{}",
-        super::table()
+fn durations_are_written_with_their_unit() {
+    let patience = |text: &str| {
+        let settings = Settings::read(&sources(&[], &[("commit_patience", text)]));
+        settings.map(|settings| settings.database.commit_patience)
+    };
+    for (text, milliseconds) in [
+        ("250ms", 250),
+        ("3s", 3_000),
+        ("1m 30s", 90_000),
+        ("1m30s", 90_000),
+        ("1h", 3_600_000),
+    ] {
+        let expected = Duration::from_millis(milliseconds);
+        assert_eq!(patience(text).unwrap(), expected, "{text}");
+    }
+    let setting = "setting commit_patience, from a flag,";
+    for (text, problem) in [
+        ("8000", "must have a unit: write 8000ms or 8000s"),
+        ("0s", "must be a duration from 1ms to 1h"),
+        ("61m", "must be a duration from 1ms to 1h"),
+        ("soon", "must be a duration from 1ms to 1h"),
+        ("", "must be a duration from 1ms to 1h"),
+    ] {
+        let error = patience(text).unwrap_err().to_string();
+        assert_eq!(error, format!("{setting} {problem}"));
+    }
+    let days = Settings::read(&sources(&[], &[("deliveries_keep_days", "2")])).unwrap();
+    let kept = Some(Duration::from_hours(48));
+    assert_eq!(days.dispatch.keep.deliveries, kept);
+}
+
+#[test]
+fn a_former_name_is_refused_with_the_present_one_and_its_value() {
+    let file = file("commit_patience_ms = 8000\nhistory_poll_ms = \"soon\"\n");
+    let mut sources = sources(
+        &[("WAYMARK_DISPATCH_LEASE_MS", "2500")],
+        &[("requests_keep_ms", "1"), ("shutdown_deadline_ms", "90000")],
     );
+    sources.file = Some(file.path().to_owned());
+    let error = Settings::read(&sources).unwrap_err().to_string();
+    for line in [
+        "commit_patience_ms is commit_patience now: write commit_patience = \"8s\"",
+        "history_poll_ms is history_poll now: write history_poll = \"500ms\"",
+        "dispatch_lease_ms is dispatch_lease now: write WAYMARK_DISPATCH_LEASE=2500ms",
+        "shutdown_deadline_ms is shutdown_deadline now: write --set shutdown_deadline=1m30s",
+        "unknown setting requests_keep_ms, from a flag; did you mean",
+    ] {
+        assert!(error.contains(line), "{line}: {error}");
+    }
+    assert!(error.starts_with("5 settings are wrong:"), "{error}");
+}
+
+#[test]
+fn what_follows_from_a_wrong_value_is_not_told_beside_it() {
+    let flags = [
+        ("feeds_listen", "here"),
+        ("feeds_base_url", "https://shop.example"),
+        ("database_url", "mysql://shop"),
+        ("committers", "4"),
+    ];
+    let error = Settings::read(&sources(&[], &flags)).unwrap_err();
+    let keys: Vec<_> = wrong(error).into_iter().map(|wrong| wrong.key).collect();
+    assert_eq!(keys, ["database_url", "feeds_listen"]);
 }

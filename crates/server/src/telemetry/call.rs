@@ -14,30 +14,18 @@ use http::{HeaderMap, Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::Level;
 use waymark_domain::value::{OrderId, RequestId};
 
 /// Methods that monitors call all the time.
 const QUIET_PREFIX: &str = "/grpc.";
 
-/// Logs one line for each call.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct CallLog;
-
-/// A service whose calls are logged.
+/// A service whose calls are logged, each by one line.
 #[derive(Debug, Clone)]
-pub(crate) struct Logged<S>(S);
+pub(crate) struct CallLog<S>(pub(crate) S);
 
-impl<S> Layer<S> for CallLog {
-    type Service = Logged<S>;
-
-    fn layer(&self, inner: S) -> Logged<S> {
-        Logged(inner)
-    }
-}
-
-impl<S> Service<Request<Body>> for Logged<S>
+impl<S> Service<Request<Body>> for CallLog<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -51,23 +39,22 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut line = Line::begin(&request);
-        let answer = NOTES.scope(Arc::clone(&line.notes), self.0.call(request));
+        let mut record = CallRecord::begin(&request);
+        let answer = NOTES.scope(Arc::clone(&record.notes), self.0.call(request));
         Box::pin(async move {
             let response = answer.await?;
-            line.code = code(response.headers());
-            Ok(response.map(|body| Body::new(LoggedBody { body, line })))
+            record.code = code(response.headers());
+            Ok(response.map(|body| Body::new(LoggedBody { body, record })))
         })
     }
 }
 
 tokio::task_local! {
-    /// What handlers note about the call they serve. A span would cost more than the call
+    /// Notes of handlers about the call they serve. A span would cost more than the call
     /// itself, and the line is mostly not written.
     static NOTES: Arc<Notes>;
 }
 
-/// What handlers note about a call.
 #[derive(Debug, Default)]
 struct Notes {
     order: OnceLock<OrderId>,
@@ -87,9 +74,9 @@ pub(crate) fn note_request(request_id: Option<&RequestId>) {
     }
 }
 
-/// What is said about a call when it has ended, in whatever way.
+/// The log line of a call, written when it has ended in whatever way.
 #[derive(Debug)]
-struct Line {
+struct CallRecord {
     notes: Arc<Notes>,
     method: Uri,
     peer: Option<SocketAddr>,
@@ -97,7 +84,7 @@ struct Line {
     code: Option<Code>,
 }
 
-impl Line {
+impl CallRecord {
     fn begin(request: &Request<Body>) -> Self {
         let connection = request.extensions().get::<TcpConnectInfo>();
         Self {
@@ -121,7 +108,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for CallRecord {
     fn drop(&mut self) {
         // Without a code the client went away before the end.
         let code = self.code.unwrap_or(Code::Cancelled);
@@ -183,7 +170,7 @@ fn code(headers: &HeaderMap) -> Option<Code> {
 /// A body that holds the line until it ends.
 struct LoggedBody {
     body: Body,
-    line: Line,
+    record: CallRecord,
 }
 
 impl http_body::Body for LoggedBody {
@@ -194,17 +181,17 @@ impl http_body::Body for LoggedBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let LoggedBody { body, line } = self.get_mut();
+        let LoggedBody { body, record } = self.get_mut();
         let polled = Pin::new(body).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(code) = frame.trailers_ref().and_then(code) {
-                    line.code = Some(code);
+                    record.code = Some(code);
                 }
             }
-            Poll::Ready(Some(Err(status))) => line.code = Some(status.code()),
+            Poll::Ready(Some(Err(status))) => record.code = Some(status.code()),
             // An end without a code is not gRPC.
-            Poll::Ready(None) => line.code = line.code.or(Some(Code::Unknown)),
+            Poll::Ready(None) => record.code = record.code.or(Some(Code::Unknown)),
             Poll::Pending => {}
         }
         polled

@@ -1,6 +1,6 @@
-//! What the server says about itself: a line for each call that did not work, at
-//! DEBUG one for each that did, and whatever else happens. Pretty on a terminal, one JSON object a line otherwise; never the
-//! content of a message.
+//! The log: a line for each call that did not work, at DEBUG one for each that did, and whatever
+//! else happens. Pretty on a terminal, one JSON object a line otherwise; never the content of a
+//! message.
 
 mod call;
 
@@ -12,12 +12,13 @@ use std::{
 use tokio::{task::AbortHandle, time::sleep};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use waymark_persistence::ErrorChain;
 
 pub(crate) use call::{CallLog, note_order, note_request};
 
 use crate::settings::{LogFormat, LogSettings};
 
-/// Why logging could not be set up.
+/// The error of logging that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter cannot be read.
@@ -28,9 +29,9 @@ pub enum TelemetryError {
     SetUpBefore(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// How many lines wait for whoever reads the log; those beyond are dropped.
+/// Maximum of lines that wait for whoever reads the log; those beyond are dropped.
 const LINES_MAX: usize = 8_192;
-/// How often it is said how many were dropped.
+/// Interval at which dropped lines are counted in the log.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The log of the process. Dropped, it waits a second for what is not written yet.
@@ -84,19 +85,20 @@ pub fn start(settings: &LogSettings) -> Result<Logging, TelemetryError> {
     })
 }
 
-/// Says how many lines were dropped, whenever some were.
+/// An error with all its causes, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    ErrorChain(error).to_string()
+}
+
 async fn count(dropped: ErrorCounter) {
-    let mut told = 0;
+    let mut logged = 0;
     loop {
         sleep(INTERVAL).await;
         let all = dropped.dropped_lines();
-        if all > told {
-            let lines = all - told;
-            tracing::warn!(
-                lines,
-                "log lines were dropped, since they were not read in time"
-            );
-            told = all;
+        if all > logged {
+            let lines = all - logged;
+            tracing::warn!(lines, "log lines dropped: they were not read in time");
+            logged = all;
         }
     }
 }

@@ -3,8 +3,10 @@
 
 mod seal;
 
-pub(crate) use seal::Seal;
+use std::sync::Arc;
 
+pub(crate) use seal::Seal;
+use tokio::sync::Mutex;
 use waymark_domain::{
     actor::Actor,
     tracking::Tracking,
@@ -15,15 +17,13 @@ use waymark_persistence::{
     TrackingTokenId,
 };
 
-use crate::App;
+use crate::settings::BaseUrl;
 
-/// How many entries a customer sees.
 const ENTRIES_MAX: usize = 100;
 
-/// What a token shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// What the customer may see, newest entry first.
+    /// The content for the customer, newest entry first.
     pub(crate) tracking: Tracking,
     /// The workflow of the order. Not for customers.
     pub(crate) workflow: WorkflowCode,
@@ -31,58 +31,92 @@ pub(crate) struct Shown {
     pub(crate) change_time: Timestamp,
 }
 
-/// Where the feed of an order is, by the newest of its tokens that can be used; empty without one, and unread where
-/// feeds are off.
+/// The addresses of feeds, as the world knows them.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    base: BaseUrl,
+    /// Held while the first token of an order is made, so that mails that are sent at once share it.
+    first: Arc<Mutex<()>>,
+}
+
+impl Links {
+    pub(crate) fn new(base: BaseUrl) -> Self {
+        Self {
+            base,
+            first: Arc::default(),
+        }
+    }
+
+    /// The address of the RSS feed of a token.
+    pub(crate) fn of_token(&self, token: &str) -> String {
+        format!("{}/feeds/orders/{token}", self.base)
+    }
+
+    /// The name of the site that the feeds come from.
+    pub(crate) fn site(&self) -> &str {
+        self.base.host()
+    }
+}
+
+/// The address of the feed of an order, by the newest of its tokens that can be used; empty without
+/// one, and unread where feeds are off.
 ///
 /// # Errors
 /// Returns [`Error`] when the database cannot be read.
 pub(crate) async fn feed_url(
-    app: &App,
+    store: &Store,
+    links: Option<&Links>,
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<String, Error> {
-    let newest = match app.feeds() {
-        Some(_) => app.store().newest_tracking_token(workflow, id).await?,
+    let newest = match links {
+        Some(_) => store.newest_tracking_token(workflow, id).await?,
         None => None,
     };
-    Ok(url_of(app, newest))
+    Ok(url_of(store, links, newest))
 }
 
-/// Where the feed of a token is; empty without one, and where feeds are off.
-pub(crate) fn url_of(app: &App, token: Option<TrackingTokenId>) -> String {
-    let url = app.feeds().zip(token);
-    let url = url.map(|(feeds, token)| feeds.of_token(&Seal::of(app.store()).token(token)));
+/// The address of the feed of a token; empty without one, and where feeds are off.
+pub(crate) fn url_of(
+    store: &Store,
+    links: Option<&Links>,
+    token: Option<TrackingTokenId>,
+) -> String {
+    let url = links.zip(token);
+    let url = url.map(|(links, token)| links.of_token(&Seal::of(store).token(token)));
     url.unwrap_or_default()
 }
 
-/// Where the customer can follow an order, to be told in a mail: its feed, with a token made for it where it has none
-/// that can be used. Empty where feeds are off.
+/// The address at which the customer can follow an order, for a mail: its feed, with a token made
+/// for it where it has none that can be used. Empty where feeds are off.
 ///
 /// # Errors
 /// Returns [`TrackingError`] when there is no such order any more, or the database failed.
 pub(crate) async fn link(
-    app: &App,
+    store: &Store,
+    links: Option<&Links>,
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<String, TrackingError> {
-    let Some(feeds) = app.feeds() else {
+    let Some(links) = links else {
         return Ok(String::new());
     };
-    let token = match newest(app, workflow, id).await? {
+    let token = match newest(store, workflow, id).await? {
         Some(token) => token,
-        None => first_token(app, workflow, id).await?,
+        None => first_token(store, links, workflow, id).await?,
     };
-    Ok(feeds.of_token(&Seal::of(app.store()).token(token)))
+    Ok(links.of_token(&Seal::of(store).token(token)))
 }
 
 /// Makes the first token of an order, once for mails that are sent at the same time.
 async fn first_token(
-    app: &App,
+    store: &Store,
+    links: &Links,
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<TrackingTokenId, TrackingError> {
-    let _alone = app.linking.lock().await;
-    if let Some(token) = newest(app, workflow, id).await? {
+    let _alone = links.first.lock().await;
+    if let Some(token) = newest(store, workflow, id).await? {
         return Ok(token);
     }
     let new = NewTrackingToken {
@@ -95,16 +129,16 @@ async fn first_token(
         actor: Actor::system(),
         mode: ChangeMode::Apply,
     };
-    let created = app.store().create_tracking_token(&new, &call).await?;
+    let created = store.create_tracking_token(&new, &call).await?;
     Ok(created.answer.id)
 }
 
 async fn newest(
-    app: &App,
+    store: &Store,
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<Option<TrackingTokenId>, TrackingError> {
-    let newest = app.store().newest_tracking_token(workflow, id).await;
+    let newest = store.newest_tracking_token(workflow, id).await;
     Ok(newest.map_err(|error| CommitError::from(&error))?)
 }
 
@@ -126,12 +160,8 @@ pub(crate) async fn find(
 }
 
 fn show(tracked: &Tracked, asked: Option<&StoreView>) -> Option<Shown> {
-    let Tracked {
-        order,
-        published,
-        entries,
-    } = tracked;
-    let entries = entries.iter().map(|logged| &logged.entry);
+    let (order, published) = (&tracked.order, &tracked.published);
+    let entries = tracked.entries.iter().map(|logged| &logged.entry);
     let tracking = Tracking::of(&published.record.workflow, order, entries, asked)?;
     let newest = tracking.entries.iter().map(|remark| remark.create_time);
     // Labels change with the workflow.

@@ -21,14 +21,13 @@ const NAME: u8 = 0;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Signs with the key of a deployment.
 #[derive(Debug, Clone)]
 pub(crate) struct Seal {
     key: TrackingKey,
     deployment: DeploymentId,
 }
 
-/// What a text claims to be.
+/// The claim of a text to be a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The token; of a text that is no token at all, one that does not exist.
@@ -43,12 +42,10 @@ impl Seal {
         Self::new(store.tracking_key().clone(), store.deployment())
     }
 
-    /// The seal of a deployment with this key.
     pub(crate) fn new(key: TrackingKey, deployment: DeploymentId) -> Self {
         Self { key, deployment }
     }
 
-    /// Writes a token as text.
     pub(crate) fn token(&self, id: TrackingTokenId) -> String {
         // There are at most 1024 partitions.
         let partition = u16::try_from(id.partition.number()).unwrap_or(u16::MAX);
@@ -110,7 +107,6 @@ impl Seal {
     }
 }
 
-/// The id of a row and the signature.
 fn split(bytes: [u8; 48]) -> ([u8; 16], [u8; 32]) {
     let (mut id, mut tag) = ([0; 16], [0; 32]);
     let places = id.iter_mut().chain(&mut tag);

@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use waymark_domain::value::Timestamp;
 use waymark_persistence::{Clock, ManualClock};
 use waymark_proto::v1::{
-    self, action_service_client::ActionServiceClient, order_service_client::OrderServiceClient,
+    self, endpoint_service_client::EndpointServiceClient, order_service_client::OrderServiceClient,
     workflow_service_client::WorkflowServiceClient,
 };
 
@@ -77,7 +77,7 @@ async fn scene() -> Scene {
     let (clock, time) = Clock::manual(Timestamp::from_micros(START + HOUR));
     let more = [
         ("webhooks_allowed", "127.0.0.0/8"),
-        ("dispatch_poll_ms", "20"),
+        ("dispatch_poll", "20ms"),
     ];
     let server = start_by(directory.path(), &more, clock).await;
     let channel = server.channel().await;
@@ -91,8 +91,8 @@ async fn scene() -> Scene {
         endpoint: Some(endpoint),
         ..v1::CreateEndpointRequest::default()
     };
-    let mut actions = ActionServiceClient::new(channel.clone());
-    actions.create_endpoint(request).await.unwrap();
+    let mut endpoints = EndpointServiceClient::new(channel.clone());
+    endpoints.create_endpoint(request).await.unwrap();
     let request = v1::ApplyWorkflowRequest {
         document: DOCUMENT.to_owned(),
         ..v1::ApplyWorkflowRequest::default()
@@ -136,7 +136,7 @@ async fn say(orders: &mut Orders, id: &str) {
 async fn get(orders: &mut Orders, id: &str) -> v1::Order {
     let request = v1::GetOrderRequest {
         workflow: "clock".to_owned(),
-        id: id.to_owned(),
+        order_id: id.to_owned(),
         ..v1::GetOrderRequest::default()
     };
     orders

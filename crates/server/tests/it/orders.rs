@@ -159,7 +159,7 @@ async fn a_rehearsal_answers_and_writes_nothing() {
     assert_eq!(rehearsed.order.unwrap().state, "holded");
     assert_eq!(rehearsed.entries[0].log_position, None);
     let request = v1::GetOrderRequest {
-        id: "1".to_owned(),
+        order_id: "1".to_owned(),
         ..v1::GetOrderRequest::default()
     };
     let found = orders
@@ -185,7 +185,7 @@ async fn what_is_not_there_is_named() {
     place(&mut orders, "1").await;
     let get = |workflow: &str, id: &str| v1::GetOrderRequest {
         workflow: workflow.to_owned(),
-        id: id.to_owned(),
+        order_id: id.to_owned(),
         ..v1::GetOrderRequest::default()
     };
     let unknown = orders.get_order(get("nowhere", "1")).await.unwrap_err();

@@ -105,7 +105,7 @@ async fn grpc_web_is_served_on_the_same_port() {
     let server = start(directory.path(), &[]).await;
     create(&mut server.orders().await, "web-1").await;
     let request = v1::GetOrderRequest {
-        id: "web-1".to_owned(),
+        order_id: "web-1".to_owned(),
         ..v1::GetOrderRequest::default()
     };
     let (server, answer) = tokio::task::spawn_blocking(move || {

@@ -109,7 +109,7 @@ async fn steps_that_were_sent_are_answered_and_an_idle_stream_ends() {
 #[tokio::test]
 async fn a_call_that_does_not_end_is_cut_off_at_the_deadline() {
     let directory = tempfile::tempdir().unwrap();
-    let server = start(directory.path(), &[("shutdown_deadline_ms", "300")]).await;
+    let server = start(directory.path(), &[("shutdown_deadline", "300ms")]).await;
     // A request whose body never ends.
     let (sender, receiver) =
         tokio::sync::mpsc::channel::<tonic_reflection::pb::v1::ServerReflectionRequest>(1);
@@ -131,7 +131,7 @@ async fn a_call_that_does_not_end_is_cut_off_at_the_deadline() {
 #[tokio::test]
 async fn told_twice_it_stops_at_once() {
     let directory = tempfile::tempdir().unwrap();
-    let server = start(directory.path(), &[("shutdown_deadline_ms", "3600000")]).await;
+    let server = start(directory.path(), &[("shutdown_deadline", "1h")]).await;
     let (sender, receiver) =
         tokio::sync::mpsc::channel::<tonic_reflection::pb::v1::ServerReflectionRequest>(1);
     let mut reflection =

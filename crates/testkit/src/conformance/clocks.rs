@@ -13,7 +13,7 @@ use waymark_persistence::{
     Committed, DispatcherId, DueOrder, NextStep, Refusal, Step, StepError, Store,
 };
 
-use super::carrying::{account, all_of, carrier, declare, everything, finish, lane, later};
+use super::deliveries::{account, all_of, declare, dispatcher, everything, finish, lane, later};
 use crate::{
     Fixture,
     build::{
@@ -67,7 +67,7 @@ fn created(committed: &Committed) -> Timestamp {
 pub async fn deliveries_are_due_by_the_clock(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let right = ahead(fixture);
     let first = done(store, create("A-1")).await;
     fixture.time.set(right);
@@ -86,7 +86,7 @@ pub async fn deliveries_are_due_by_the_clock(fixture: &Fixture) {
 pub async fn what_a_clock_that_was_ahead_has_put_off_is_put_right(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let right = ahead(fixture);
     for id in ["A-1", "A-2", "A-3"] {
         done(store, create(id)).await;
@@ -105,13 +105,16 @@ pub async fn what_a_clock_that_was_ahead_has_put_off_is_put_right(fixture: &Fixt
     assert_eq!(due(store, &me, "webhook.erp").await, []);
 
     let foreign = DispatcherId::random();
-    store.renew_leases(&foreign).await.unwrap();
+    store.heartbeat(&foreign).await.unwrap();
     let all = all_of(store);
-    assert_eq!(store.put_deliveries_right(&foreign, &all).await.unwrap(), 0);
+    assert_eq!(
+        store.correct_delivery_times(&foreign, &all).await.unwrap(),
+        0
+    );
     let none = BTreeSet::new();
-    assert_eq!(store.put_deliveries_right(&me, &none).await.unwrap(), 0);
+    assert_eq!(store.correct_delivery_times(&me, &none).await.unwrap(), 0);
     let waiting = everything(store).await.len();
-    let put_right = store.put_deliveries_right(&me, &all).await.unwrap();
+    let put_right = store.correct_delivery_times(&me, &all).await.unwrap();
     assert_eq!(
         put_right,
         waiting - 1,
@@ -124,7 +127,7 @@ pub async fn what_a_clock_that_was_ahead_has_put_off_is_put_right(fixture: &Fixt
     };
     assert_eq!(ids(due(store, &me, "webhook.erp").await), ["A-3"]);
     // Once is enough: nothing waits shorter for being looked at again.
-    assert_eq!(store.put_deliveries_right(&me, &all).await.unwrap(), 0);
+    assert_eq!(store.correct_delivery_times(&me, &all).await.unwrap(), 0);
     let tried = account(store, tried[0].id).await.delivery;
     assert_eq!(
         (tried.due_time, tried.attempts),
@@ -194,7 +197,7 @@ pub async fn waits_that_began_under_a_clock_that_was_ahead_are_put_right(fixture
     let look = async || {
         let mut count = 0;
         for partition in all_of(store) {
-            count += store.look_at_orders_of_the_future(partition).await.unwrap();
+            count += store.correct_order_times(partition).await.unwrap();
         }
         count
     };
@@ -250,7 +253,7 @@ fn later_than(instant: Timestamp, by: Duration) -> Timestamp {
 pub async fn many_that_a_clock_has_put_off_are_put_right(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let right = ahead(fixture);
     // More than one transaction takes, in each partition.
     let steps = (0..1_000).map(|number| unpaid(&format!("A-{number}")));
@@ -261,9 +264,9 @@ pub async fn many_that_a_clock_has_put_off_are_put_right(fixture: &Fixture) {
     let partitions = all_of(store);
     let waiting = everything(store).await.len();
     assert!(waiting >= 1_000, "{waiting}");
-    let put_right = store.put_deliveries_right(&me, &partitions).await;
+    let put_right = store.correct_delivery_times(&me, &partitions).await;
     assert_eq!(put_right.unwrap(), waiting);
-    let again = store.put_deliveries_right(&me, &partitions).await;
+    let again = store.correct_delivery_times(&me, &partitions).await;
     assert_eq!(again.unwrap(), 0);
     let all_due = everything(store).await;
     assert!(all_due.iter().all(|d| d.due_time == Some(right)));
@@ -271,7 +274,7 @@ pub async fn many_that_a_clock_has_put_off_are_put_right(fixture: &Fixture) {
     for expected in [1_000, 0] {
         let mut count = 0;
         for partition in &partitions {
-            let looked_at = store.look_at_orders_of_the_future(*partition).await;
+            let looked_at = store.correct_order_times(*partition).await;
             count += looked_at.unwrap();
         }
         assert_eq!(count, expected);

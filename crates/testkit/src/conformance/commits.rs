@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use waymark_domain::{
-    history::{Kind, Logged},
-    order::{Action, AttributesPatch, Order, Patch, Rejection, replay},
+    history::{Kind, Logged, replay},
+    order::{Action, AttributesPatch, Order, Patch, Rejection},
     value::{Comment, Metadata, Timestamp},
 };
 use waymark_persistence::{
@@ -270,14 +270,14 @@ pub async fn a_refused_history_leaves_the_order_as_it_was(fixture: &Fixture) {
     );
 }
 
-pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
+pub async fn a_dry_run_writes_nothing(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
     let unit = separate(vec![
         requested(record("A-1", "invoice"), "r-2", 2),
         record("A-1", "ship"),
     ]);
-    let Ok(UnitOutcome::Done(steps)) = fixture.store.rehearse(unit).await else {
+    let Ok(UnitOutcome::Done(steps)) = fixture.store.dry_run(unit).await else {
         panic!("refused")
     };
     let last = steps.last().unwrap().as_ref().unwrap();
@@ -295,7 +295,7 @@ pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
     assert_eq!(order(&fixture.store, "A-1").await.version, 2);
     let refusal = fixture
         .store
-        .rehearse(separate(vec![release("A-1"), create("A-2")]))
+        .dry_run(separate(vec![release("A-1"), create("A-2")]))
         .await
         .unwrap();
     let UnitOutcome::Done(steps) = refusal else {
@@ -310,12 +310,12 @@ pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
     assert!(steps[1].is_ok());
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 1);
     assert!(!done(&fixture.store, create("A-2")).await.replayed);
-    // The id of a rehearsal is still free.
+    // The id of a dry run is still free.
     let meant = requested(record("A-1", "invoice"), "r-2", 7);
     assert!(!done(&fixture.store, meant).await.replayed);
 }
 
-pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &Fixture) {
+pub async fn a_dry_run_answers_a_used_request_id_as_the_call_would(fixture: &Fixture) {
     let created = done(&fixture.store, requested(create("A-1"), "r-0", 1)).await;
     let first = done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
     done(&fixture.store, comment("A-1", "y")).await;
@@ -324,13 +324,13 @@ pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &F
         requested(create("A-1"), "r-0", 1),
         requested(comment("A-1", "x"), "r-1", 1),
         requested(comment("A-1", "z"), "r-1", 2),
-        // Within one rehearsal, as within one call.
+        // Within one dry run, as within one call.
         requested(comment("A-1", "new"), "r-2", 1),
         requested(comment("A-1", "new"), "r-2", 1),
         requested(comment("A-1", "newer"), "r-2", 2),
     ]);
     for store in [&fixture.store, &replica] {
-        let Ok(UnitOutcome::Done(steps)) = store.rehearse(unit.clone()).await else {
+        let Ok(UnitOutcome::Done(steps)) = store.dry_run(unit.clone()).await else {
             panic!("refused")
         };
         let told = steps.iter().map(|step| match step {
@@ -370,7 +370,7 @@ pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &F
 fn update(id: &str, attribute: Option<&str>) -> Step {
     let attributes = attribute.map(|value| {
         let value = Some(value.to_owned());
-        AttributesPatch::Merge([("shelf".to_owned(), value)].into())
+        AttributesPatch::Merge([("warehouse".to_owned(), value)].into())
     });
     act(
         id,

@@ -16,8 +16,8 @@ use waymark_persistence::{
     UnreadableDelivery,
 };
 
-use super::carrying::{
-    CALL, account, all_of, attempt, carrier, declare, finish, fulfilled, give_up, lane, nothing,
+use super::deliveries::{
+    CALL, account, all_of, attempt, declare, dispatcher, finish, fulfilled, give_up, lane, nothing,
 };
 use crate::{
     Fixture,
@@ -75,7 +75,7 @@ pub async fn a_delivery_that_cannot_be_read_stops_no_other(fixture: &Fixture) {
     let queue = commented(store, "A-1", 2).await;
     let other = commented(store, "A-2", 1).await;
     let alone = commented(store, "A-3", 1).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let fax = "kind = 'fax', destination = 'office'";
     spoil(fixture, queue[0].id, fax).await;
     // In a lane of which nobody knows anything.
@@ -126,7 +126,7 @@ pub async fn a_delivery_that_cannot_be_read_stops_no_other(fixture: &Fixture) {
 pub async fn whatever_cannot_be_read_is_named(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let cases = [
         ("kind = ''", "destination"),
         ("destination = '?!'", "destination"),
@@ -164,7 +164,7 @@ pub async fn whatever_cannot_be_read_is_named(fixture: &Fixture) {
 pub async fn what_is_due_and_not_pending_is_not_sent(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     for state in ["succeeded", "dead", "skipped"] {
         let queue = commented(store, state, 3).await;
         // The first waits, so the second would have to wait for it if it waited for anything.
@@ -193,7 +193,7 @@ pub async fn what_is_due_and_not_pending_is_not_sent(fixture: &Fixture) {
 pub async fn a_delivery_without_a_lane_is_given_up(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let queue = commented(store, "A-1", 1).await;
     spoil(fixture, queue[0].id, "lane = ''").await;
     let lanes = store.busy_lanes().await.unwrap();
@@ -217,7 +217,7 @@ async fn account_of(store: &Store, id: DeliveryId) -> Delivery {
 pub async fn what_cannot_be_read_takes_no_room_of_others(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     for number in 0..40 {
         let spoilt = commented(store, &format!("R-{number}"), 1).await;
         spoil(fixture, spoilt[0].id, "action = '?'").await;
@@ -244,7 +244,7 @@ pub async fn nothing_is_given_up_without_the_lease(fixture: &Fixture) {
     let store = &fixture.store;
     let spoilt = commented(store, "A-1", 1).await;
     spoil(fixture, spoilt[0].id, "action = '?'").await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let found_due = due(store, &me, 100).await.unreadable;
     assert_eq!(found_due.len(), 1);
     let all = all_of(store);
@@ -255,7 +255,7 @@ pub async fn nothing_is_given_up_without_the_lease(fixture: &Fixture) {
     let waits = found(store, spoilt[0].id).await;
     assert_eq!(waits.state, Some(DeliveryState::Pending));
     // Nor where somebody decided about it since it was found.
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     fixture.time.advance(Duration::from_secs(1));
     let retried = store.retry_delivery(&CALL, spoilt[0].id, nothing).await;
     unreadable(fulfilled(retried.unwrap()));
@@ -267,7 +267,7 @@ pub async fn what_cannot_be_read_is_listed_and_decided_about(fixture: &Fixture) 
     declare(fixture).await;
     let store = &fixture.store;
     let queue = commented(store, "A-1", 3).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let id = queue[1].id;
     spoil(fixture, id, "action = '?', problem = 'busy'").await;
     let query = DeliveryQuery {
@@ -317,7 +317,7 @@ pub async fn an_attempt_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let queue = commented(store, "A-1", 1).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let id = queue[0].id;
     for _ in 0..2 {
         let before = account_of(store, id).await;
@@ -431,11 +431,11 @@ async fn finished(fixture: &Fixture, words: &[&str]) -> Vec<Finished> {
 pub async fn words_that_are_refused_are_left_out(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     refuse(fixture, "NEW.problem = 'poison'").await;
     let words = ["a", "b", "c", "poison", "d", "e", "poison", "nul\0nul", "f"];
     let finished = finished(fixture, &words).await;
-    let refused = store.finish_deliveries(&me, &finished).await.unwrap();
+    let refused = store.record_results(&me, &finished).await.unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     for (finished, said) in finished.iter().zip(words) {
         let noted = account(store, finished.delivery.id).await;
@@ -458,14 +458,14 @@ pub async fn words_that_are_refused_are_left_out(fixture: &Fixture) {
 pub async fn a_result_that_is_refused_in_any_form_keeps_no_other(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let words = ["a"; 7];
     let finished = finished(fixture, &words).await;
     let poison = finished[4].delivery.id;
     let (partition, offset) = (poison.position.partition.number(), poison.position.offset);
     let condition = format!("NEW.partition = {partition} AND NEW.log_offset = {offset}");
     refuse(fixture, &condition).await;
-    let refused = store.finish_deliveries(&me, &finished).await.unwrap();
+    let refused = store.record_results(&me, &finished).await.unwrap();
     let ids: Vec<_> = refused.iter().map(|note| note.id).collect();
     assert_eq!(ids, [poison]);
     for finished in &finished {
@@ -480,7 +480,7 @@ pub async fn a_result_that_is_refused_in_any_form_keeps_no_other(fixture: &Fixtu
     }
     // It is noted whole as soon as that is possible.
     allow(fixture).await;
-    let refused = store.finish_deliveries(&me, &finished).await.unwrap();
+    let refused = store.record_results(&me, &finished).await.unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     let noted = account(store, poison).await;
     assert_eq!(noted.delivery.state, DeliveryState::Dead);

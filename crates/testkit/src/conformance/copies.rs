@@ -13,7 +13,9 @@ use waymark_domain::{
 };
 use waymark_persistence::{DispatcherId, NextStep};
 
-use super::carrying::{account, action, all_of, carrier, everything, finish, give_up, retry, skip};
+use super::deliveries::{
+    account, action, all_of, dispatcher, everything, finish, give_up, retry, skip,
+};
 use crate::{
     Fixture,
     build::{create_as, done, new_order, workflow},
@@ -60,12 +62,12 @@ async fn place<const N: usize>(fixture: &Fixture, actions: [Action; N]) -> Dispa
         ..Customer::default()
     };
     done(&fixture.store, create_as(order)).await;
-    carrier(&fixture.store).await
+    dispatcher(&fixture.store).await
 }
 
 /// The deliveries, the oldest first, each as its number, its destination as it is stored, and its
 /// state.
-async fn ledger(fixture: &Fixture) -> Vec<(u32, String, DeliveryState)> {
+async fn outbox(fixture: &Fixture) -> Vec<(u32, String, DeliveryState)> {
     let mut all = everything(&fixture.store).await;
     all.sort_by_key(|delivery| delivery.id);
     let told = |delivery: &Delivery| (delivery.id.number, delivery.to.stored(), delivery.state);
@@ -74,7 +76,7 @@ async fn ledger(fixture: &Fixture) -> Vec<(u32, String, DeliveryState)> {
 
 async fn check<const N: usize>(fixture: &Fixture, expected: [(u32, &str, DeliveryState); N]) {
     let expected = expected.map(|(number, to, state)| (number, to.to_owned(), state));
-    assert_eq!(ledger(fixture).await, expected);
+    assert_eq!(outbox(fixture).await, expected);
 }
 
 /// What may be sent now of a lane, each as its number and delivery.
@@ -87,12 +89,12 @@ async fn due(fixture: &Fixture, me: &DispatcherId, lane: &str) -> BTreeMap<u32, 
         .collect()
 }
 
-/// Notes what came of the one that may be sent now of a lane, which has this number.
+/// Records the result of the one that may be sent now of a lane, which has this number.
 async fn settle(fixture: &Fixture, me: &DispatcherId, lane: &str, number: u32, next: &NextStep) {
     let mut due = due(fixture, me, lane).await;
     let delivery = due.remove(&number).unwrap();
     assert!(due.is_empty(), "{due:?}");
-    note(fixture, me, &delivery, next).await;
+    record(fixture, me, &delivery, next).await;
 }
 
 /// The same where the address of the customer was refused.
@@ -100,10 +102,10 @@ async fn settle_refused(fixture: &Fixture, me: &DispatcherId, number: u32, next:
     let mut due = due(fixture, me, CUSTOMERS).await;
     let delivery = due.remove(&number).unwrap();
     assert!(due.is_empty(), "{due:?}");
-    note(fixture, me, &refused(&delivery), next).await;
+    record(fixture, me, &refused(&delivery), next).await;
 }
 
-async fn note(fixture: &Fixture, me: &DispatcherId, delivery: &Delivery, next: &NextStep) {
+async fn record(fixture: &Fixture, me: &DispatcherId, delivery: &Delivery, next: &NextStep) {
     // No two attempts begin at once.
     fixture.time.advance(Duration::from_micros(1));
     finish(fixture, me, std::slice::from_ref(delivery), next).await;
@@ -164,7 +166,7 @@ pub async fn copies_go_at_once_where_the_customer_is_refused(fixture: &Fixture) 
     let first = due(fixture, &me, CUSTOMERS).await.remove(&0).unwrap();
     assert!(due(fixture, &me, COPIES).await.is_empty());
     let next = again(fixture);
-    note(fixture, &me, &refused(&first), &next).await;
+    record(fixture, &me, &refused(&first), &next).await;
     let expected = [(0, "customer_refused", Pending), (1_000, "copies", Pending)];
     check(fixture, expected).await;
     // They tell of the same entry and action, and have had no attempt.
@@ -194,7 +196,7 @@ pub async fn copies_go_at_once_where_the_customer_is_refused(fixture: &Fixture) 
     check(fixture, expected).await;
 }
 
-pub async fn an_attempt_that_is_noted_twice_parts_a_mail_once(fixture: &Fixture) {
+pub async fn an_attempt_that_is_recorded_twice_parts_a_mail_once(fixture: &Fixture) {
     use DeliveryState::{Dead, Pending, Succeeded};
     let me = place(fixture, [bcc("mail")]).await;
     let first = due(fixture, &me, CUSTOMERS).await.remove(&0).unwrap();
@@ -210,7 +212,7 @@ pub async fn an_attempt_that_is_noted_twice_parts_a_mail_once(fixture: &Fixture)
     .await;
     settle(fixture, &me, COPIES, 1_000, &NextStep::Succeed).await;
     assert_eq!(
-        ledger(fixture).await[1],
+        outbox(fixture).await[1],
         (1_000, "copies".to_owned(), Succeeded)
     );
 }
@@ -220,7 +222,7 @@ pub async fn what_was_decided_meanwhile_parts_nothing(fixture: &Fixture) {
     let me = place(fixture, [bcc("mail")]).await;
     let first = due(fixture, &me, CUSTOMERS).await.remove(&0).unwrap();
     skip(&fixture.store, first.id).await;
-    note(fixture, &me, &refused(&first), &again(fixture)).await;
+    record(fixture, &me, &refused(&first), &again(fixture)).await;
     check(fixture, [(0, "customer", Skipped)]).await;
 }
 
@@ -228,7 +230,7 @@ pub async fn copies_of_later_mails_do_not_wait_for_a_refused_customer(fixture: &
     use DeliveryState::{Pending, Succeeded};
     let plain = mail("plain", CopyMethod::Bcc, &[]);
     let me = place(fixture, [plain, bcc("second"), bcc("third")]).await;
-    // The second and the third have been put aside when the first is refused.
+    // The second and the third have been parked when the first is refused.
     settle_refused(fixture, &me, 0, &again(fixture)).await;
     check(
         fixture,
@@ -247,7 +249,7 @@ pub async fn copies_of_later_mails_do_not_wait_for_a_refused_customer(fixture: &
     for number in 0..3 {
         settle(fixture, &me, CUSTOMERS, number, &NextStep::Succeed).await;
     }
-    let all = ledger(fixture).await;
+    let all = outbox(fixture).await;
     assert!(all.iter().all(|(_, _, state)| *state == Succeeded));
 }
 

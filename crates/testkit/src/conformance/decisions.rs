@@ -1,4 +1,4 @@
-//! What people decide about deliveries: answered once, rehearsed, and kept with who decided it.
+//! What people decide about deliveries: answered once, tried without writing, and kept with who decided it.
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
@@ -10,12 +10,12 @@ use waymark_domain::{
     value::{ActorId, Reason, Timestamp},
 };
 use waymark_persistence::{
-    Answered, ChangeError, ChangeMode, DeliveryQuery, LedgerCall, NextStep, Store, StoredDelivery,
+    Answered, ChangeError, ChangeMode, DeliveryQuery, NextStep, OutboxCall, Store, StoredDelivery,
 };
 
-use super::carrying::{
-    CALL, account, all_of, carrier, declare, everything, finish, fulfilled, give_up, lane, nothing,
-    readable,
+use super::deliveries::{
+    CALL, account, all_of, declare, dispatcher, everything, finish, fulfilled, give_up, lane,
+    nothing, readable,
 };
 use crate::{
     Fixture,
@@ -26,10 +26,10 @@ pub async fn a_decision_is_answered_once(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     done(store, create("A-1")).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
     let id = delivery.id;
-    let call = |request_id, fingerprint| LedgerCall {
+    let call = |request_id, fingerprint| OutboxCall {
         request: Some(request(request_id, fingerprint)),
         ..CALL.clone()
     };
@@ -62,40 +62,40 @@ pub async fn a_decision_is_answered_once(fixture: &Fixture) {
     assert!(matches!(reused, Err(ChangeError::RequestIdReused)));
 }
 
-pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
+pub async fn a_dry_run_of_a_decision_writes_nothing(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     done(store, create("A-1")).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
     let id = delivery.id;
-    let rehearsal = LedgerCall {
+    let dry_run = OutboxCall {
         request: Some(request("r-1", 1)),
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         ..CALL.clone()
     };
     fixture.time.advance(Duration::from_secs(1));
     let reason = Reason::new("no").unwrap();
-    let skipped = store.skip_delivery(&rehearsal, id, &reason, nothing).await;
+    let skipped = store.skip_delivery(&dry_run, id, &reason, nothing).await;
     let skipped = readable(fulfilled(skipped.unwrap()));
     assert_eq!(skipped.state, DeliveryState::Skipped);
-    let retried = store.retry_delivery(&rehearsal, id, nothing).await;
+    let retried = store.retry_delivery(&dry_run, id, nothing).await;
     let retried = readable(fulfilled(retried.unwrap()));
     assert_eq!(retried.update_time, fixture.clock().now());
     assert_eq!(account(store, id).await.delivery, delivery);
     let remembered = "SELECT count(*) FROM requests";
     assert_eq!(fixture.number(remembered).await, 0);
     // A used id is answered as to a call that is meant.
-    let call = LedgerCall {
+    let call = OutboxCall {
         mode: ChangeMode::Apply,
-        ..rehearsal.clone()
+        ..dry_run.clone()
     };
     let encode = |_: &StoredDelivery| b"as it was".to_vec();
     store.retry_delivery(&call, id, encode).await.unwrap();
-    let again = store.retry_delivery(&rehearsal, id, nothing).await;
+    let again = store.retry_delivery(&dry_run, id, nothing).await;
     assert_eq!(again.unwrap(), Answered::Replayed(b"as it was".to_vec()));
-    let other = LedgerCall {
+    let other = OutboxCall {
         request: Some(request("r-1", 2)),
-        ..rehearsal
+        ..dry_run
     };
     let all = DeliveryQuery::default();
     let reused = store.retry_deliveries(&other, &all, nothing).await;
@@ -103,8 +103,8 @@ pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
 }
 
 /// A call of somebody.
-fn call_of(id: &str) -> LedgerCall {
-    LedgerCall {
+fn call_of(id: &str) -> OutboxCall {
+    OutboxCall {
         actor: Actor {
             id: ActorId::new(id).unwrap(),
             on_behalf_of: ActorId::new("shop").unwrap(),
@@ -128,13 +128,13 @@ async fn decided(store: &Store, id: DeliveryId) -> Vec<(String, Verdict, Timesta
     decided.collect()
 }
 
-async fn skip_as(store: &Store, call: &LedgerCall, id: DeliveryId, reason: &str) {
+async fn skip_as(store: &Store, call: &OutboxCall, id: DeliveryId, reason: &str) {
     let reason = Reason::new(reason).unwrap();
     let skipped = store.skip_delivery(call, id, &reason, nothing).await;
     skipped.unwrap();
 }
 
-async fn retry_as(store: &Store, call: &LedgerCall, id: DeliveryId) {
+async fn retry_as(store: &Store, call: &OutboxCall, id: DeliveryId) {
     store.retry_delivery(call, id, nothing).await.unwrap();
 }
 
@@ -142,7 +142,7 @@ pub async fn who_decided_is_kept(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     done(store, create("A-1")).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let id = lane(store, "A-1", "erp").await.remove(0).id;
     let mut expected = Vec::new();
     let mut expect = |who: &str, verdict| {
@@ -186,7 +186,7 @@ pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
     for text in ["1", "2"] {
         done(store, comment("A-1", text)).await;
     }
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let queue = lane(store, "A-1", "crm").await;
     let (first, second) = (queue[0].id, queue[1].id);
     let partitions = all_of(store);
@@ -196,16 +196,16 @@ pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
     // Still waiting its turn.
     retry_as(store, &call_of("bob"), second).await;
     assert_eq!(decided(store, second).await, []);
-    // Rehearsed.
-    let rehearsal = LedgerCall {
-        mode: ChangeMode::Rehearse,
+    // In dry runs.
+    let dry_run = OutboxCall {
+        mode: ChangeMode::DryRun,
         ..call_of("bob")
     };
-    retry_as(store, &rehearsal, first).await;
-    skip_as(store, &rehearsal, first, "no").await;
+    retry_as(store, &dry_run, first).await;
+    skip_as(store, &dry_run, first, "no").await;
     assert_eq!(decided(store, first).await, []);
     // Answered before, or skipped already.
-    let call = LedgerCall {
+    let call = OutboxCall {
         request: Some(request("r-1", 1)),
         ..call_of("ann")
     };

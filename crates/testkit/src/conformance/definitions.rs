@@ -4,17 +4,19 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use waymark_domain::{
     guard::Expression,
     value::{Color, Label, StatusCode, TransitionCode},
     workflow::{
-        self as edit, AssignmentPatch, DifferenceKind, Overpayment, Record, Refusal, Status,
-        StatusPatch, Transition, TransitionPatch, Trigger, Workflow,
+        self as edit, AssignmentPatch, DifferenceKind, Overpayment, Refusal, Status, StatusPatch,
+        Transition, TransitionPatch, Trigger, Workflow,
         document::{Format, Mode, apply, parse},
     },
 };
-use waymark_persistence::{ChangeError, ChangeMode, Changed, Counting, Extent, WorkflowChange};
+use waymark_persistence::{
+    Answered, ChangeError, ChangeMode, Counting, EditStart, Extent, Saved, WorkflowChange,
+    WorkflowDraft, WorkflowEdit,
+};
 
 use crate::{
     Fixture,
@@ -270,24 +272,24 @@ pub async fn a_change_is_answered_once(fixture: &Fixture) {
         .change_as("order", ChangeMode::Apply, Some(remembered.clone()), create)
         .await
         .unwrap();
-    assert!(matches!(first, Changed::Done(_)));
+    assert!(matches!(first, Answered::Done(_)));
     let again = fixture
         .change_as("order", ChangeMode::Apply, Some(remembered), create)
         .await
         .unwrap();
     assert!(
-        matches!(&again, Changed::Replayed(answer) if answer == b"2"),
+        matches!(&again, Answered::Replayed(answer) if answer == b"2"),
         "{again:?}"
     );
     let other = fixture
         .change_as("order", ChangeMode::Apply, Some(request("r-1", 2)), create)
         .await;
     assert!(matches!(other, Err(ChangeError::RequestIdReused)));
-    // A rehearsal answers as the call would.
-    let rehearse = |request| fixture.change_as("order", ChangeMode::Rehearse, request, create);
+    // A dry run answers as the call would.
+    let rehearse = |request| fixture.change_as("order", ChangeMode::DryRun, request, create);
     let rehearsed = rehearse(Some(request("r-1", 1))).await.unwrap();
     assert!(
-        matches!(&rehearsed, Changed::Replayed(answer) if answer == b"2"),
+        matches!(&rehearsed, Answered::Replayed(answer) if answer == b"2"),
         "{rehearsed:?}"
     );
     let rehearsed = rehearse(Some(request("r-1", 2))).await;
@@ -304,7 +306,7 @@ pub async fn a_change_is_answered_once(fixture: &Fixture) {
             .change_as("order", ChangeMode::Apply, Some(request("r-2", 1)), nothing)
             .await
             .unwrap();
-        assert_eq!(matches!(answer, Changed::Replayed(_)), expected);
+        assert_eq!(matches!(answer, Answered::Replayed(_)), expected);
     }
 }
 
@@ -320,13 +322,13 @@ pub async fn a_deletion_is_answered_once(fixture: &Fixture) {
         .await
         .unwrap();
     assert!(
-        matches!(gone, Changed::Done(outcome) if outcome.record.is_none() && !outcome.changes.is_empty())
+        matches!(gone, Answered::Done(outcome) if outcome.record.is_none() && !outcome.changes.is_empty())
     );
     let again = fixture
         .change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), delete)
         .await
         .unwrap();
-    assert!(matches!(again, Changed::Replayed(answer) if answer == b"0"));
+    assert!(matches!(again, Answered::Replayed(answer) if answer == b"0"));
     let other = fixture
         .change_as("order", ChangeMode::Apply, None, delete)
         .await;
@@ -344,19 +346,14 @@ pub async fn a_deletion_is_answered_once(fixture: &Fixture) {
     );
 }
 
-pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
+pub async fn a_dry_run_of_a_change_writes_nothing(fixture: &Fixture) {
     let create =
         |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
     let rehearsed = fixture
-        .change_as(
-            "order",
-            ChangeMode::Rehearse,
-            Some(request("r-1", 1)),
-            create,
-        )
+        .change_as("order", ChangeMode::DryRun, Some(request("r-1", 1)), create)
         .await
         .unwrap();
-    let Changed::Done(outcome) = rehearsed else {
+    let Answered::Done(outcome) = rehearsed else {
         panic!("replayed")
     };
     assert_eq!(
@@ -383,7 +380,7 @@ pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
         .change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), create)
         .await
         .unwrap();
-    assert!(matches!(first, Changed::Done(_)));
+    assert!(matches!(first, Answered::Done(_)));
 }
 
 pub async fn a_refused_change_writes_nothing(fixture: &Fixture) {
@@ -492,8 +489,8 @@ pub async fn a_deleted_workflow_can_come_again(fixture: &Fixture) {
     );
 }
 
-/// A change of the workflow `order`, whose edit waits for a word.
-fn waiting_change() -> WorkflowChange {
+/// A change of the workflow `order`, made step by step.
+fn slow_change() -> WorkflowChange {
     WorkflowChange {
         workflow: order_workflow(),
         request: None,
@@ -504,23 +501,22 @@ fn waiting_change() -> WorkflowChange {
     }
 }
 
+/// Loads the workflow and adds a status to it; the version is that of the workflow before.
+async fn add_packed(turn: &mut WorkflowEdit<'_>) -> (i64, WorkflowDraft) {
+    let EditStart::Loaded(snapshot) = turn.load().await.unwrap() else {
+        panic!("replayed")
+    };
+    let record = snapshot.record().unwrap();
+    let version = record.stamp.version;
+    let after = edit::create_status(&record.workflow, packed()).unwrap();
+    (version, turn.prepare(snapshot, Some(after)).await.unwrap())
+}
+
 /// Nothing is locked while an edit is computed, and its neighbours change other workflows.
 pub async fn steps_go_on_while_a_change_is_computed(fixture: &Fixture) {
-    let (begun, mut has_begun) = mpsc::unbounded_channel();
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let edit = move |record: Option<&Record>, _| {
-        begun.send(()).unwrap();
-        wait.recv().unwrap();
-        let workflow = record.unwrap().workflow.clone();
-        Ok::<_, Refusal>((Some(edit::create_status(&workflow, packed())?), ()))
-    };
-    let store = fixture.store.clone();
-    let changing = tokio::spawn(async move {
-        let change = waiting_change();
-        let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());
-        changed.await
-    });
-    has_begun.recv().await.unwrap();
+    let change = slow_change();
+    let mut turn = fixture.store.edit_workflow(&change).await.unwrap();
+    let (_, draft) = add_packed(&mut turn).await;
     done(&fixture.store, create("A-1")).await;
     let replica = fixture.replica().await;
     done(&replica, create("A-2")).await;
@@ -529,35 +525,17 @@ pub async fn steps_go_on_while_a_change_is_computed(fixture: &Fixture) {
         Ok(Some(other.clone()))
     });
     other.await.unwrap();
-    go.send(()).unwrap();
-    drop(go);
-    let changed = changing.await.unwrap().unwrap();
-    let Changed::Done(outcome) = changed else {
-        panic!("replayed")
-    };
-    assert_eq!(outcome.record.unwrap().record.stamp.version, 2);
     // The change of another workflow was none of its business.
-    assert!(has_begun.recv().await.is_none());
+    assert_eq!(turn.save(&draft, &[]).await.unwrap(), Saved::Done);
+    assert_eq!(draft.outcome.record.unwrap().record.stamp.version, 2);
 }
 
 /// An edit whose workflow was changed while it was computed is computed again.
 pub async fn a_change_is_made_on_the_newest_workflow(fixture: &Fixture) {
-    let (begun, mut has_begun) = mpsc::unbounded_channel();
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let edit = move |record: Option<&Record>, _| {
-        let record = record.unwrap();
-        begun.send(record.stamp.version).unwrap();
-        wait.recv().unwrap();
-        let after = edit::create_status(&record.workflow, packed())?;
-        Ok::<_, Refusal>((Some(after), ()))
-    };
-    let store = fixture.store.clone();
-    let changing = tokio::spawn(async move {
-        let change = waiting_change();
-        let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());
-        changed.await
-    });
-    assert_eq!(has_begun.recv().await, Some(1));
+    let change = slow_change();
+    let mut turn = fixture.store.edit_workflow(&change).await.unwrap();
+    let (version, draft) = add_packed(&mut turn).await;
+    assert_eq!(version, 1);
     let relabel = |workflow: Option<&Workflow>| {
         let mut workflow = workflow.unwrap().clone();
         workflow.label = Label::new("Meanwhile").unwrap();
@@ -566,13 +544,11 @@ pub async fn a_change_is_made_on_the_newest_workflow(fixture: &Fixture) {
     let replica = fixture.replica().await;
     let meanwhile = change_as(&replica, "order", ChangeMode::Apply, None, relabel);
     meanwhile.await.unwrap();
-    go.send(()).unwrap();
-    assert_eq!(has_begun.recv().await, Some(2));
-    go.send(()).unwrap();
-    let Changed::Done(outcome) = changing.await.unwrap().unwrap() else {
-        panic!("replayed")
-    };
-    let record = outcome.record.unwrap().record.clone();
+    assert_eq!(turn.save(&draft, &[]).await.unwrap(), Saved::Stale);
+    let (version, draft) = add_packed(&mut turn).await;
+    assert_eq!(version, 2);
+    assert_eq!(turn.save(&draft, &[]).await.unwrap(), Saved::Done);
+    let record = draft.outcome.record.unwrap().record.clone();
     assert_eq!(record.stamp.version, 3);
     assert_eq!(record.workflow.label.as_str(), "Meanwhile");
     assert!(record.workflow.status(&status("packed")).is_some());

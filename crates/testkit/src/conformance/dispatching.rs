@@ -1,4 +1,4 @@
-//! Carrying deliveries: what is due, and what comes of attempts.
+//! Dispatching: the deliveries that are due, and the results of attempts.
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
@@ -10,8 +10,8 @@ use waymark_domain::{
 };
 use waymark_persistence::{DispatcherId, Finished, NextStep, Store, UnreadableDelivery};
 
-use super::carrying::{
-    account, all_of, attempt, carrier, declare, everything, finish, give_up, lane, later, retry,
+use super::deliveries::{
+    account, all_of, attempt, declare, dispatcher, everything, finish, give_up, lane, later, retry,
     skip,
 };
 use crate::{
@@ -56,7 +56,7 @@ pub async fn what_is_due_comes_by_time(fixture: &Fixture) {
     let orders: Vec<_> = (0..24).map(|number| format!("D-{number}")).collect();
     let created = all(store, orders.iter().map(|id| create(id)).collect()).await;
     assert!(created.iter().all(Result::is_ok));
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let found = due(store, &me, ERP, 100).await;
     assert_eq!(found.len(), 24);
     // The last of them is due first.
@@ -73,17 +73,17 @@ pub async fn what_is_due_comes_by_time(fixture: &Fixture) {
     assert_eq!(due(store, &me, ERP, 100).await.len(), 24);
     for partition in all_of(store) {
         let here = BTreeSet::from([partition]);
-        let look = async |lane, limit| {
+        let poll = async |lane, limit| {
             let due = store.due_deliveries(&me, &here, lane, limit).await.unwrap();
             assert!(due.iter().all(|d| d.id.position.partition == partition));
             due
         };
-        let whole = look(ERP, 100).await;
+        let whole = poll(ERP, 100).await;
         assert!(whole.len() > 2, "{partition:?}");
         assert!(whole.is_sorted_by_key(|delivery| delivery.due_time));
-        assert_eq!(look(ERP, 2).await, whole[..2]);
-        assert_eq!(look("webhook.er", 100).await, []);
-        let of_events = look("publish", 100).await;
+        assert_eq!(poll(ERP, 2).await, whole[..2]);
+        assert_eq!(poll("webhook.er", 100).await, []);
+        let of_events = poll("publish", 100).await;
         assert_eq!(of_events.len(), whole.len());
     }
     assert_eq!(
@@ -95,12 +95,12 @@ pub async fn what_is_due_comes_by_time(fixture: &Fixture) {
     );
 }
 
-pub async fn lanes_with_something_due_are_told(fixture: &Fixture) {
+pub async fn lanes_with_something_due_are_found(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     assert_eq!(store.busy_lanes().await.unwrap(), Vec::<String>::new());
     let comments = commented(store, "A-1", 3).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     assert_eq!(store.busy_lanes().await.unwrap(), ["publish", CRM, ERP]);
     for delivery in everything(store).await {
         if delivery.action.to_string() == "create.tell_all" {
@@ -134,7 +134,7 @@ pub async fn all_that_waits_is_walked(fixture: &Fixture) {
     let orders: Vec<_> = (0..600).map(|number| format!("W-{number}")).collect();
     let created = all(store, orders.iter().map(|id| create(id)).collect()).await;
     assert!(created.iter().all(Result::is_ok));
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let mut whole = everything(store).await;
     whole.sort_by_key(|delivery| delivery.id);
     let ended = whole.iter().step_by(7).cloned().collect::<Vec<_>>();
@@ -169,12 +169,12 @@ pub async fn all_that_waits_is_walked(fixture: &Fixture) {
     assert!(!waiting.unreadable.is_empty() && waiting.unreadable.iter().all(is_told));
 }
 
-pub async fn what_keeps_a_lane_is_told_by_those_that_wait(fixture: &Fixture) {
+pub async fn those_that_wait_say_what_blocks_their_lane(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let first = commented(store, "A-1", 1).await;
     let second = commented(store, "A-2", 1).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let problems = async || store.problems_in_lane(CRM).await.unwrap();
     assert_eq!(problems().await, Vec::<String>::new());
     let at = later(fixture, Duration::from_secs(5));
@@ -195,7 +195,7 @@ pub async fn deliveries_of_an_order_go_in_turn(fixture: &Fixture) {
     let store = &fixture.store;
     let queue = commented(store, "A-1", 4).await;
     let other = commented(store, "A-2", 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let first_of = async |queue: &[Delivery]| {
         let due = due(store, &me, CRM, 100).await;
         let of_order = |d: &&Delivery| d.order_id == queue[0].order_id;
@@ -225,9 +225,9 @@ pub async fn deliveries_of_an_order_go_in_turn(fixture: &Fixture) {
     let found = account(store, queue[0].id).await.delivery;
     finish(fixture, &me, &[found], &give_up()).await;
     assert_eq!(first_of(&queue).await, [queue[1].id]);
-    let promoted = account(store, queue[1].id).await.delivery;
-    assert_eq!(promoted.due_time, Some(fixture.clock().now()));
-    finish(fixture, &me, &[promoted], &NextStep::Succeed).await;
+    let unparked = account(store, queue[1].id).await.delivery;
+    assert_eq!(unparked.due_time, Some(fixture.clock().now()));
+    finish(fixture, &me, &[unparked], &NextStep::Succeed).await;
     assert_eq!(first_of(&queue).await, [queue[2].id]);
     skip(store, queue[2].id).await;
     assert_eq!(first_of(&queue).await, [queue[3].id]);
@@ -240,7 +240,7 @@ pub async fn what_is_retried_goes_before_later_ones(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let queue = commented(store, "A-1", 3).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     finish(fixture, &me, &queue[..1], &give_up()).await;
     assert_eq!(due_ids(store, &me, CRM).await, [queue[1].id]);
     let at = later(fixture, Duration::from_secs(5));
@@ -287,7 +287,7 @@ pub async fn a_stuck_order_holds_up_no_other(fixture: &Fixture) {
     let in_partition =
         |id: &String| store.partition_of(&order_workflow(), &order_id(id)) == partition;
     let other = other.filter(in_partition).take(2).collect::<Vec<_>>();
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let at = later(fixture, Duration::from_hours(1));
     finish(fixture, &me, &stuck[..1], &retry_at(at)).await;
     fixture.time.advance(Duration::from_secs(1));
@@ -305,11 +305,11 @@ pub async fn a_stuck_order_holds_up_no_other(fixture: &Fixture) {
     );
 }
 
-pub async fn every_end_of_an_attempt_is_noted(fixture: &Fixture) {
+pub async fn every_end_of_an_attempt_is_recorded(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     done(store, create("A-1")).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let first = lane(store, "A-1", "erp").await.remove(0);
     let at = later(fixture, Duration::from_secs(5));
     finish(fixture, &me, std::slice::from_ref(&first), &retry_at(at)).await;
@@ -348,7 +348,7 @@ pub async fn every_end_of_an_attempt_is_noted(fixture: &Fixture) {
             problem: "switched off".to_owned(),
         },
     };
-    store.finish_deliveries(&me, &[skipped]).await.unwrap();
+    store.record_results(&me, &[skipped]).await.unwrap();
     let account = account(store, first.id).await;
     let delivery = &account.delivery;
     assert_eq!(
@@ -375,7 +375,7 @@ pub async fn what_was_not_attempted_has_no_attempts(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let queue = commented(store, "A-1", 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     for (delivery, next, state) in [
         (&queue[0], give_up(), DeliveryState::Dead),
         (
@@ -392,7 +392,7 @@ pub async fn what_was_not_attempted_has_no_attempts(fixture: &Fixture) {
             attempt: None,
             next,
         };
-        store.finish_deliveries(&me, &[finished]).await.unwrap();
+        store.record_results(&me, &[finished]).await.unwrap();
         let account = account(store, delivery.id).await;
         assert_eq!(
             (account.delivery.state, account.delivery.attempts),
@@ -406,7 +406,7 @@ pub async fn what_was_not_attempted_has_no_attempts(fixture: &Fixture) {
 pub async fn what_somebody_decided_meanwhile_stands(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let at = later(fixture, Duration::from_secs(5));
     for (number, next) in [retry_at(at), give_up(), NextStep::Succeed]
         .iter()
@@ -439,10 +439,10 @@ pub async fn what_somebody_decided_meanwhile_stands(fixture: &Fixture) {
     assert_eq!(found.attempts.len(), 2);
 }
 
-pub async fn nothing_is_noted_twice(fixture: &Fixture) {
+pub async fn nothing_is_recorded_twice(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let at = later(fixture, Duration::from_secs(5));
     let skip = NextStep::Skip {
         problem: "switched off".to_owned(),
@@ -463,7 +463,7 @@ pub async fn nothing_is_noted_twice(fixture: &Fixture) {
             next: next.clone(),
         };
         store
-            .finish_deliveries(&me, std::slice::from_ref(&finished))
+            .record_results(&me, std::slice::from_ref(&finished))
             .await
             .unwrap();
         let again = (
@@ -476,7 +476,7 @@ pub async fn nothing_is_noted_twice(fixture: &Fixture) {
         }
         // Not even after somebody had it tried again, which makes it look as it did.
         let retried = retry(store, queue[0].id).await;
-        store.finish_deliveries(&me, &[finished]).await.unwrap();
+        store.record_results(&me, &[finished]).await.unwrap();
         let again = account(store, queue[0].id).await;
         assert_eq!(
             (again.delivery, again.attempts),
@@ -486,13 +486,13 @@ pub async fn nothing_is_noted_twice(fixture: &Fixture) {
     }
 }
 
-pub async fn a_batch_with_foreign_deliveries_is_noted_in_part(fixture: &Fixture) {
+pub async fn a_batch_with_foreign_deliveries_is_recorded_in_part(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let orders: Vec<_> = (0..16).map(|number| format!("D-{number}")).collect();
     let created = all(store, orders.iter().map(|id| create(id)).collect()).await;
     assert!(created.iter().all(Result::is_ok));
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let found = due(store, &me, ERP, 100).await;
     let foreign = found[0].id.position.partition;
     let given_up = BTreeSet::from([foreign]);

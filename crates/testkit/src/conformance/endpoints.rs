@@ -10,10 +10,10 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, Endpoint, EndpointEdit, EndpointInUse, EndpointSecret,
-    LedgerCall, Store,
+    OutboxCall, Store,
 };
 
-use super::carrying::{CALL, readable, webhook};
+use super::deliveries::{CALL, readable, webhook};
 use crate::{
     Fixture,
     build::{create, done, order_workflow, request},
@@ -49,7 +49,7 @@ pub(super) fn endpoint(code: &str, now: Timestamp) -> Endpoint {
 
 async fn change(
     store: &Store,
-    call: &LedgerCall,
+    call: &OutboxCall,
     code: &EndpointCode,
     edit: impl Fn(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, Option<EndpointInUse>> + Send,
 ) -> Result<Answered<Endpoint>, Refused> {
@@ -58,7 +58,7 @@ async fn change(
 }
 
 /// Creates an endpoint, unless it is there.
-async fn create_as(store: &Store, call: &LedgerCall, code: &str) -> Result<Endpoint, Refused> {
+async fn create_as(store: &Store, call: &OutboxCall, code: &str) -> Result<Endpoint, Refused> {
     let edit = |before: Option<&Endpoint>, now| match before {
         Some(_) => Err(None),
         None => Ok(EndpointEdit::Save(endpoint(code, now))),
@@ -196,23 +196,23 @@ pub async fn an_endpoint_in_use_stays(fixture: &Fixture) {
 
 pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
     let store = &fixture.store;
-    let call = |request_id, fingerprint, mode| LedgerCall {
+    let call = |request_id, fingerprint, mode| OutboxCall {
         request: Some(request(request_id, fingerprint)),
         mode,
         ..CALL.clone()
     };
-    let rehearsal = call("r-1", 1, ChangeMode::Rehearse);
-    let rehearsed = create_as(store, &rehearsal, "erp").await.unwrap();
-    assert_eq!(rehearsed.version, 1);
+    let dry_run = call("r-1", 1, ChangeMode::DryRun);
+    let tried = create_as(store, &dry_run, "erp").await.unwrap();
+    assert_eq!(tried.version, 1);
     assert_eq!(store.endpoints().await.unwrap(), []);
     let first = call("r-1", 1, ChangeMode::Apply);
     create_as(store, &first, "erp").await.unwrap();
     delete(store).await.unwrap();
     let again = change(store, &first, &erp(), |_, _| Err(None)).await;
     assert_eq!(again.unwrap(), Answered::Replayed(b"1".to_vec()));
-    let rehearsed = change(store, &rehearsal, &erp(), |_, _| Err(None)).await;
-    assert_eq!(rehearsed.unwrap(), Answered::Replayed(b"1".to_vec()));
-    for mode in [ChangeMode::Apply, ChangeMode::Rehearse] {
+    let tried = change(store, &dry_run, &erp(), |_, _| Err(None)).await;
+    assert_eq!(tried.unwrap(), Answered::Replayed(b"1".to_vec()));
+    for mode in [ChangeMode::Apply, ChangeMode::DryRun] {
         let other = call("r-1", 2, mode);
         let reused = create_as(store, &other, "erp").await;
         assert!(matches!(reused, Err(ChangeError::RequestIdReused)));

@@ -18,11 +18,11 @@ use waymark_domain::{
     value::{Reason, Timestamp},
 };
 use waymark_persistence::{
-    ChangeError, DeliveryQuery, DispatcherId, Finished, LedgerRefusal, NextStep,
+    ChangeError, DeliveryQuery, DispatcherId, Finished, NextStep, OutboxRefusal,
 };
 
-use super::carrying::{
-    CALL, account, all_of, attempt, carrier, fulfilled, later, list, nothing, readable, webhook,
+use super::deliveries::{
+    CALL, account, all_of, attempt, dispatcher, fulfilled, later, list, nothing, readable, webhook,
 };
 use crate::{
     Fixture,
@@ -38,7 +38,7 @@ const EVERYTHING: i64 = 1_000;
 #[derive(Debug, Clone)]
 enum Deed {
     Comment { order: usize },
-    Look { lane: usize, limit: i64 },
+    Poll { lane: usize, limit: i64 },
     Finish { which: usize, end: End },
     Retry { which: usize },
     Skip { which: usize },
@@ -76,7 +76,7 @@ struct Run<'f> {
     me: &'f DispatcherId,
     orders: Vec<String>,
     known: Vec<Known>,
-    in_hand: Vec<Delivery>,
+    in_flight: Vec<Delivery>,
     attempts: i64,
 }
 
@@ -91,7 +91,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let limit = prop_oneof![Just(EVERYTHING), 1..4_i64];
     let deed = prop_oneof![
         3 => (0..ORDERS).prop_map(|order| Deed::Comment { order }),
-        4 => (0..LANES.len(), limit).prop_map(|(lane, limit)| Deed::Look { lane, limit }),
+        4 => (0..LANES.len(), limit).prop_map(|(lane, limit)| Deed::Poll { lane, limit }),
         4 => (which.clone(), end).prop_map(|(which, end)| Deed::Finish { which, end }),
         2 => which.clone().prop_map(|which| Deed::Retry { which }),
         1 => which.prop_map(|which| Deed::Skip { which }),
@@ -107,7 +107,7 @@ pub async fn deliveries_go_in_turn_whatever_happens(fixture: &Fixture) {
         .change("order", |_| Ok(Some(workflow.clone())))
         .await
         .unwrap();
-    let me = carrier(&fixture.store).await;
+    let me = dispatcher(&fixture.store).await;
     let runs = AtomicUsize::new(0);
     let runtime = tokio::runtime::Handle::current();
     let mut runner = TestRunner::new(Config {
@@ -133,7 +133,7 @@ async fn play(fixture: &Fixture, me: &DispatcherId, run: usize, deeds: &[Deed]) 
         me,
         orders: orders.collect(),
         known: Vec::new(),
-        in_hand: Vec::new(),
+        in_flight: Vec::new(),
         attempts: 0,
     };
     for order in &run.orders {
@@ -142,7 +142,7 @@ async fn play(fixture: &Fixture, me: &DispatcherId, run: usize, deeds: &[Deed]) 
     for deed in deeds {
         match *deed {
             Deed::Comment { order } => run.comment(order).await,
-            Deed::Look { lane, limit } => run.look(lane, limit).await,
+            Deed::Poll { lane, limit } => run.poll(lane, limit).await,
             Deed::Finish { which, ref end } => run.finish(which, end).await,
             Deed::Retry { which } => run.retry(which).await,
             Deed::Skip { which } => run.skip(which).await,
@@ -150,7 +150,7 @@ async fn play(fixture: &Fixture, me: &DispatcherId, run: usize, deeds: &[Deed]) 
         }
     }
     run.compare().await;
-    run.carry_the_rest().await;
+    run.deliver_the_rest().await;
     run.compare().await;
 }
 
@@ -188,7 +188,7 @@ impl Run<'_> {
         known.find(|known| known.id == id).unwrap()
     }
 
-    async fn look(&mut self, lane: usize, limit: i64) {
+    async fn poll(&mut self, lane: usize, limit: i64) {
         let (store, lane) = (&self.fixture.store, LANES[lane]);
         let partitions = all_of(store);
         let found = store.due_deliveries(self.me, &partitions, lane, limit);
@@ -214,14 +214,14 @@ impl Run<'_> {
         for delivery in &found {
             assert_eq!(delivery.attempts, self.find(delivery.id).attempts);
         }
-        self.in_hand.extend(found);
+        self.in_flight.extend(found);
     }
 
     async fn finish(&mut self, which: usize, end: &End) {
-        if self.in_hand.is_empty() {
+        if self.in_flight.is_empty() {
             return;
         }
-        let delivery = self.in_hand.remove(which % self.in_hand.len());
+        let delivery = self.in_flight.remove(which % self.in_flight.len());
         let (id, seen, found) = (delivery.id, delivery.attempts, delivery.update_time);
         let problem = String::new;
         let now = self.fixture.clock().now();
@@ -253,7 +253,7 @@ impl Run<'_> {
             next,
         };
         let store = &self.fixture.store;
-        store.finish_deliveries(self.me, &[finished]).await.unwrap();
+        store.record_results(self.me, &[finished]).await.unwrap();
         let known = self.find(id);
         known.made += 1;
         // What somebody decided meanwhile stands.
@@ -273,14 +273,14 @@ impl Run<'_> {
         let (id, state) = (self.known[index].id, self.known[index].state);
         let retried = self.fixture.store.retry_delivery(&CALL, id, nothing).await;
         if state == DeliveryState::Succeeded {
-            let refusal = LedgerRefusal::DeliverySucceeded { id };
+            let refusal = OutboxRefusal::DeliverySucceeded { id };
             assert!(matches!(retried, Err(ChangeError::Refused(found)) if found == refusal));
             return;
         }
         let retried = readable(fulfilled(retried.unwrap()));
         assert_eq!(retried.state, DeliveryState::Pending);
         if retried.due_time.is_none() {
-            // It was put aside, and stays so.
+            // It was parked, and stays so.
             assert!(state == DeliveryState::Pending && !self.has_its_turn(&self.known[index]));
             return;
         }
@@ -300,7 +300,7 @@ impl Run<'_> {
         let store = &self.fixture.store;
         let skipped = store.skip_delivery(&CALL, id, &reason, nothing).await;
         if state == DeliveryState::Succeeded {
-            let refusal = LedgerRefusal::DeliverySucceeded { id };
+            let refusal = OutboxRefusal::DeliverySucceeded { id };
             assert!(matches!(skipped, Err(ChangeError::Refused(found)) if found == refusal));
             return;
         }
@@ -314,14 +314,14 @@ impl Run<'_> {
     }
 
     /// Nothing that waits is forgotten: all of it is found, in the end.
-    async fn carry_the_rest(&mut self) {
-        self.in_hand.clear();
+    async fn deliver_the_rest(&mut self) {
+        self.in_flight.clear();
         for _ in 0..=self.known.len() {
             self.fixture.time.advance(Duration::from_mins(1));
             for lane in 0..LANES.len() {
-                self.look(lane, EVERYTHING).await;
+                self.poll(lane, EVERYTHING).await;
             }
-            while !self.in_hand.is_empty() {
+            while !self.in_flight.is_empty() {
                 self.finish(0, &End::Succeed).await;
             }
         }

@@ -1,4 +1,4 @@
-//! Who carries which partition.
+//! Leases of partitions.
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
@@ -10,14 +10,14 @@ use std::{
 use waymark_domain::{delivery::DeliveryState, partition::Partition};
 use waymark_persistence::{DispatcherId, Leaving, NextStep, Store};
 
-use super::carrying::{account, all_of, carrier, declare, finish, finish_in, lane, later};
+use super::deliveries::{account, all_of, declare, dispatcher, finish, finish_in, lane, later};
 use crate::{
     Fixture,
     build::{all, comment, create, done},
 };
 
-/// The partitions that a process carries.
-async fn carried(store: &Store, who: &DispatcherId) -> BTreeSet<Partition> {
+/// The partitions that a process has leased.
+async fn leased(store: &Store, who: &DispatcherId) -> BTreeSet<Partition> {
     let owners = store.leases().await.unwrap().owners.into_iter();
     let owned = owners.filter(|(_, owner)| owner.as_ref() == Some(who));
     owned.map(|(partition, _)| partition).collect()
@@ -40,10 +40,10 @@ pub async fn a_process_counts_as_long_as_it_lives(fixture: &Fixture) {
     let (me, other) = (DispatcherId::random(), DispatcherId::random());
     assert_ne!(me, other);
     for count in 1..=3 {
-        let leases = here.renew_leases(&me).await.unwrap();
+        let leases = here.heartbeat(&me).await.unwrap();
         assert_eq!(leases.dispatchers[&me], count);
     }
-    there.renew_leases(&other).await.unwrap();
+    there.heartbeat(&other).await.unwrap();
     // A count stands still while nobody renews, whoever looks.
     for _ in 0..3 {
         let seen = there.leases().await.unwrap();
@@ -59,51 +59,51 @@ pub async fn partitions_are_taken_from_nobody_or_the_dead(fixture: &Fixture) {
     let whole = all_of(here);
     let one = BTreeSet::from([Partition::new(1)]);
     let (me, other) = (DispatcherId::random(), DispatcherId::random());
-    here.renew_leases(&me).await.unwrap();
-    there.renew_leases(&other).await.unwrap();
+    here.heartbeat(&me).await.unwrap();
+    there.heartbeat(&other).await.unwrap();
     let nobody = BTreeSet::new();
     assert_eq!(take(here, &me, &[], &nobody).await, nobody);
     assert_eq!(take(here, &me, &[], &one).await, one);
-    // What is wanted and carried by the living is not got, nor told.
+    // What is wanted and leased by the living is not got, nor told.
     let rest: BTreeSet<_> = whole.difference(&one).copied().collect();
     assert_eq!(take(&there, &other, &[], &whole).await, rest);
     assert_eq!(take(&there, &other, &[], &whole).await, nobody);
     assert_eq!(
-        (carried(here, &me).await, carried(here, &other).await),
+        (leased(here, &me).await, leased(here, &other).await),
         (one.clone(), rest)
     );
 
     // Counted on since it was seen, a process is not dead.
-    here.renew_leases(&me).await.unwrap();
+    here.heartbeat(&me).await.unwrap();
     assert_eq!(take(&there, &other, &[(&me, 1)], &whole).await, nobody);
-    assert_eq!(carried(here, &me).await, one);
+    assert_eq!(leased(here, &me).await, one);
     assert_eq!(take(&there, &other, &[(&me, 2)], &whole).await, one);
     assert_eq!(
-        (carried(here, &me).await, carried(here, &other).await),
+        (leased(here, &me).await, leased(here, &other).await),
         (nobody.clone(), whole)
     );
     let known = here.leases().await.unwrap().dispatchers;
     assert_eq!(known.keys().collect::<Vec<_>>(), [&other]);
     // One that was forgotten begins anew, with nothing.
-    let leases = here.renew_leases(&me).await.unwrap();
+    let leases = here.heartbeat(&me).await.unwrap();
     assert_eq!(leases.dispatchers[&me], 1);
-    assert_eq!(carried(here, &me).await, nobody);
+    assert_eq!(leased(here, &me).await, nobody);
 }
 
 pub async fn a_lease_that_is_missing_is_added(fixture: &Fixture) {
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let one = BTreeSet::from([Partition::new(1)]);
     let gone = "DELETE FROM dispatch_leases WHERE partition = 1";
     fixture.execute(gone).await;
     assert_eq!(take(store, &me, &[], &one).await, BTreeSet::new());
-    // Those that are there stay with who carries them.
+    // Those that are there stay with who leases them.
     let whole = all_of(store);
     store.add_leases(&whole).await.unwrap();
     let rest: BTreeSet<_> = whole.difference(&one).copied().collect();
-    assert_eq!(carried(store, &me).await, rest);
+    assert_eq!(leased(store, &me).await, rest);
     assert_eq!(take(store, &me, &[], &one).await, one);
-    assert_eq!(carried(store, &me).await, whole);
+    assert_eq!(leased(store, &me).await, whole);
 }
 
 pub async fn two_processes_take_partitions_at_once(fixture: &Fixture) {
@@ -111,8 +111,8 @@ pub async fn two_processes_take_partitions_at_once(fixture: &Fixture) {
     let whole = all_of(here);
     for _ in 0..10 {
         let (me, other) = (DispatcherId::random(), DispatcherId::random());
-        here.renew_leases(&me).await.unwrap();
-        there.renew_leases(&other).await.unwrap();
+        here.heartbeat(&me).await.unwrap();
+        there.heartbeat(&other).await.unwrap();
         let none = BTreeMap::new();
         let (mine, theirs) = tokio::join!(
             here.take_leases(&me, &none, &whole),
@@ -122,7 +122,7 @@ pub async fn two_processes_take_partitions_at_once(fixture: &Fixture) {
         assert!(mine.is_disjoint(&theirs));
         assert_eq!(&mine | &theirs, whole);
         assert_eq!(
-            (carried(here, &me).await, carried(here, &other).await),
+            (leased(here, &me).await, leased(here, &other).await),
             (mine, theirs)
         );
         for who in [me, other] {
@@ -135,13 +135,13 @@ pub async fn two_processes_take_partitions_at_once(fixture: &Fixture) {
 pub async fn partitions_are_given_back(fixture: &Fixture) {
     let store = &fixture.store;
     let whole = all_of(store);
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let other = DispatcherId::random();
-    store.renew_leases(&other).await.unwrap();
-    // Nobody gives back what another carries.
+    store.heartbeat(&other).await.unwrap();
+    // Nobody gives back what another leases.
     let kept = store.release_leases(&other, &whole, Leaving::ForNow).await;
     kept.unwrap();
-    assert_eq!(carried(store, &me).await, whole);
+    assert_eq!(leased(store, &me).await, whole);
 
     let one = BTreeSet::from([Partition::new(2)]);
     store
@@ -149,7 +149,7 @@ pub async fn partitions_are_given_back(fixture: &Fixture) {
         .await
         .unwrap();
     let rest: BTreeSet<_> = whole.difference(&one).copied().collect();
-    assert_eq!(carried(store, &me).await, rest);
+    assert_eq!(leased(store, &me).await, rest);
     assert!(store.leases().await.unwrap().dispatchers.contains_key(&me));
     assert_eq!(take(store, &other, &[], &whole).await, one);
 
@@ -162,22 +162,22 @@ pub async fn partitions_are_given_back(fixture: &Fixture) {
     assert_eq!(take(store, &other, &[], &whole).await, rest);
 }
 
-pub async fn a_process_that_was_taken_over_notes_nothing(fixture: &Fixture) {
+pub async fn a_process_that_was_taken_over_records_nothing(fixture: &Fixture) {
     declare(fixture).await;
     let (here, there) = (&fixture.store, fixture.replica().await);
     done(here, create("A-1")).await;
     let comments = all(here, vec![comment("A-1", "x"); 3]).await;
     assert!(comments.iter().all(Result::is_ok));
-    let me = carrier(here).await;
+    let me = dispatcher(here).await;
     let queue = lane(here, "A-1", "crm").await;
 
     let heir = DispatcherId::random();
-    there.renew_leases(&heir).await.unwrap();
+    there.heartbeat(&heir).await.unwrap();
     let whole = all_of(here);
     assert_eq!(take(&there, &heir, &[(&me, 1)], &whole).await, whole);
 
     // It was asleep, and goes on as if nothing had happened: it finds what is due, and can put
-    // nothing aside and note nothing.
+    // nothing aside and record nothing.
     let due = here.due_deliveries(&me, &whole, "webhook.crm", 9).await;
     assert_eq!(due.unwrap(), queue[..1]);
     let at = later(fixture, Duration::from_secs(5));

@@ -5,8 +5,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use waymark_domain::{
-    order::{Action, CustomerPatch, Order, Patch, Standing},
+    order::{Action, CustomerPatch, Order, Patch},
     value::{ActorId, Timestamp},
+    workflow::Standing,
 };
 use waymark_persistence::{Direction, OrderQuery, OrderSort, SortKey, Store};
 

@@ -11,10 +11,10 @@ use waymark_domain::{
     delivery::{Delivery, DeliveryId, DeliveryState},
     order::{Action, NewOrder},
 };
-use waymark_persistence::{DispatcherId, DueOrder, Leaving, NextStep, Round, Store};
+use waymark_persistence::{DispatchRound, DispatcherId, DueOrder, Leaving, NextStep, Store};
 
-use super::carrying::{
-    account, all_of, carrier, declare, everything, finish, lane, later, retry, skip,
+use super::deliveries::{
+    account, all_of, declare, dispatcher, everything, finish, lane, later, retry, skip,
 };
 use crate::{
     Fixture,
@@ -24,7 +24,7 @@ use crate::{
 /// A process takes over from one that has ended.
 async fn take_over(store: &Store, dead: &DispatcherId) -> DispatcherId {
     let heir = DispatcherId::random();
-    let leases = store.renew_leases(&heir).await.unwrap();
+    let leases = store.heartbeat(&heir).await.unwrap();
     let dead = BTreeMap::from([(dead.clone(), leases.dispatchers[dead])]);
     let taken = store.take_leases(&heir, &dead, &all_of(store)).await;
     assert_eq!(taken.unwrap(), all_of(store));
@@ -38,11 +38,11 @@ async fn begin(store: &Store, me: &DispatcherId, ids: &[DeliveryId]) -> bool {
         found.push(account(store, *id).await.delivery);
     }
     let in_flight: Vec<&Delivery> = found.iter().collect();
-    let round = Round {
+    let round = DispatchRound {
         in_flight: Some(&in_flight),
-        ..Round::default()
+        ..DispatchRound::default()
     };
-    store.carry_on(me, round).await.unwrap().may_begin
+    store.record_round(me, round).await.unwrap().may_begin
 }
 
 async fn lost(store: &Store) -> Vec<(DeliveryId, u32)> {
@@ -68,7 +68,7 @@ pub async fn what_a_process_delivered_when_it_ended_is_counted(fixture: &Fixture
     let store = &fixture.store;
     let waiting = waiting(fixture, 24).await;
     let ids: Vec<_> = waiting.iter().map(|delivery| delivery.id).collect();
-    let mut me = carrier(store).await;
+    let mut me = dispatcher(store).await;
     assert!(begin(store, &me, &ids[..3]).await);
     assert_eq!(lost(store).await, [], "it lives");
     // What came of one was noted, and it waits for another attempt.
@@ -104,12 +104,12 @@ pub async fn what_a_process_delivered_when_it_ended_is_counted(fixture: &Fixture
             problem: "by name".to_owned(),
         },
     }];
-    let round = Round {
+    let round = DispatchRound {
         finished: &finished,
         cleared: &ids[1..2],
         in_flight: None,
     };
-    assert!(store.carry_on(&me, round).await.unwrap().may_begin);
+    assert!(store.record_round(&me, round).await.unwrap().may_begin);
     assert_eq!(lost(store).await, [(ids[2], 1)]);
     let dead = account(store, ids[1]).await.delivery;
     assert_eq!(
@@ -129,13 +129,13 @@ pub async fn many_deliveries_are_counted_at_once(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 700).await;
     let ids: Vec<_> = waiting.iter().map(|delivery| delivery.id).collect();
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let in_flight: Vec<&Delivery> = waiting.iter().collect();
-    let round = Round {
+    let round = DispatchRound {
         in_flight: Some(&in_flight),
-        ..Round::default()
+        ..DispatchRound::default()
     };
-    assert!(store.carry_on(&me, round).await.unwrap().may_begin);
+    assert!(store.record_round(&me, round).await.unwrap().may_begin);
     take_over(store, &me).await;
     let mut found = lost(store).await;
     found.sort_unstable();
@@ -146,12 +146,12 @@ pub async fn many_deliveries_are_counted_at_once(fixture: &Fixture) {
 pub async fn a_process_that_leaves_in_order_leaves_nothing_in_doubt(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     assert!(begin(store, &me, &[waiting[0].id]).await);
     let whole = all_of(store);
     let left = store.release_leases(&me, &whole, Leaving::ForGood).await;
     left.unwrap();
-    carrier(store).await;
+    dispatcher(store).await;
     assert_eq!(lost(store).await, []);
     // It has no row any more, so it begins nothing.
     assert!(!begin(store, &me, &[waiting[1].id]).await);
@@ -160,7 +160,7 @@ pub async fn a_process_that_leaves_in_order_leaves_nothing_in_doubt(fixture: &Fi
 pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let whole = all_of(store);
     assert!(begin(store, &me, &[waiting[0].id]).await);
     for _ in 0..2 {
@@ -168,8 +168,8 @@ pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture
         let left = store.release_leases(&me, &whole, Leaving::Broken).await;
         left.unwrap();
     }
-    // Another one has them at once, without any wait for a sign of life.
-    carrier(store).await;
+    // Another one has them at once, without any wait for a heartbeat.
+    dispatcher(store).await;
     assert_eq!(lost(store).await, [(waiting[0].id, 1)]);
     assert!(!begin(store, &me, &[waiting[1].id]).await);
 }
@@ -177,20 +177,20 @@ pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture
 pub async fn a_process_that_is_held_for_dead_begins_nothing(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     // It counts on meanwhile, so it is not dead.
     let other = DispatcherId::random();
-    store.renew_leases(&other).await.unwrap();
-    store.renew_leases(&me).await.unwrap();
+    store.heartbeat(&other).await.unwrap();
+    store.heartbeat(&me).await.unwrap();
     let dead = BTreeMap::from([(me.clone(), 1)]);
     let taken = store.take_leases(&other, &dead, &all_of(store)).await;
     assert_eq!(taken.unwrap(), BTreeSet::new());
     assert!(begin(store, &me, &[waiting[0].id]).await);
-    assert!(store.note_timers(&me, &[]).await.unwrap());
+    assert!(store.record_timers(&me, &[]).await.unwrap());
 
     take_over(store, &me).await;
     assert!(!begin(store, &me, &[waiting[1].id]).await);
-    assert!(!store.note_timers(&me, &[]).await.unwrap());
+    assert!(!store.record_timers(&me, &[]).await.unwrap());
     assert_eq!(lost(store).await, [(waiting[0].id, 1)]);
 }
 
@@ -198,7 +198,7 @@ pub async fn who_decides_by_hand_forgets_what_was_counted(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 3).await;
     let ids: Vec<_> = waiting.iter().map(|delivery| delivery.id).collect();
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     assert!(begin(store, &me, &ids).await);
     take_over(store, &me).await;
     assert_eq!(lost(store).await.len(), 3);
@@ -236,8 +236,8 @@ pub async fn a_timer_during_which_a_process_ended_is_counted(fixture: &Fixture) 
     fixture.time.advance(Duration::from_hours(8));
     let found = due(store).await;
     let keys: Vec<_> = found.iter().map(DueOrder::key).collect();
-    let mut me = carrier(store).await;
-    assert!(store.note_timers(&me, &keys).await.unwrap());
+    let mut me = dispatcher(store).await;
+    assert!(store.record_timers(&me, &keys).await.unwrap());
     // One has fired, one has changed since.
     let up = act("T-1", Action::TimeUp);
     done(store, expecting(up, found[0].order.version)).await;
@@ -248,13 +248,13 @@ pub async fn a_timer_during_which_a_process_ended_is_counted(fixture: &Fixture) 
     assert_eq!(lost, BTreeMap::from([(keys[2], 1)]));
 
     for tries in 2..=3 {
-        assert!(store.note_timers(&me, &keys[2..]).await.unwrap());
+        assert!(store.record_timers(&me, &keys[2..]).await.unwrap());
         me = take_over(store, &me).await;
         let lost = store.lost_timers(&all).await.unwrap();
         assert_eq!(lost, BTreeMap::from([(keys[2], tries)]));
     }
-    // Put aside, it is due again after any change, and tried as often as any other.
-    store.put_timer_aside(&found[2]).await.unwrap();
+    // Parked, it is due again after any change, and tried as often as any other.
+    store.park_timer(&found[2]).await.unwrap();
     assert_eq!(store.lost_timers(&all).await.unwrap(), BTreeMap::new());
     let ids = |due: Vec<DueOrder>| {
         let ids = due.iter().map(|due| due.order.id.to_string());
@@ -267,19 +267,19 @@ pub async fn a_timer_during_which_a_process_ended_is_counted(fixture: &Fixture) 
     assert_ne!(again, keys[2]);
 
     // What was counted of an order before it changed does not count any more.
-    assert!(store.note_timers(&me, &[again]).await.unwrap());
+    assert!(store.record_timers(&me, &[again]).await.unwrap());
     me = take_over(store, &me).await;
     done(store, comment("T-3", "and again")).await;
     let found = due(store).await;
     let changed = found[1].key();
-    assert!(store.note_timers(&me, &[changed]).await.unwrap());
+    assert!(store.record_timers(&me, &[changed]).await.unwrap());
     me = take_over(store, &me).await;
     let lost = store.lost_timers(&all).await.unwrap();
     assert_eq!(lost, BTreeMap::from([(changed, 1)]));
     store.clear_lost_timer(changed).await.unwrap();
     // What a round has left behind it is not in doubt.
-    assert!(store.note_timers(&me, &[changed]).await.unwrap());
-    assert!(store.note_timers(&me, &[]).await.unwrap());
+    assert!(store.record_timers(&me, &[changed]).await.unwrap());
+    assert!(store.record_timers(&me, &[]).await.unwrap());
     take_over(store, &me).await;
     assert_eq!(store.lost_timers(&all).await.unwrap(), BTreeMap::new());
 }

@@ -4,7 +4,6 @@
 //! backend; a case that is not listed there does not run, so a test compares.
 
 pub mod batches;
-mod carrying;
 pub mod clocks;
 pub mod commits;
 pub mod concurrency;
@@ -13,16 +12,17 @@ pub mod containment;
 pub mod copies;
 pub mod decisions;
 pub mod definitions;
+mod deliveries;
 pub mod dispatching;
 pub mod editions;
 pub mod endpoints;
 pub mod histories;
 pub mod interleaving;
 pub mod leases;
-pub mod ledger;
 pub mod listing;
 pub mod lost;
 pub mod once;
+pub mod outbox;
 pub mod pages;
 pub mod reaching;
 pub mod retention;
@@ -85,8 +85,8 @@ macro_rules! conformance_suite {
                 the_answer_of_a_replay_shows_the_order_as_it_is_now,
                 a_step_takes_its_automatic_steps_along,
                 a_refused_history_leaves_the_order_as_it_was,
-                rehearsing_writes_nothing,
-                a_rehearsal_answers_a_used_request_id_as_the_call_would,
+                a_dry_run_writes_nothing,
+                a_dry_run_answers_a_used_request_id_as_the_call_would,
                 an_update_that_changes_nothing_writes_nothing,
                 time_never_goes_back,
                 a_time_that_no_clock_says_does_not_last,
@@ -132,7 +132,7 @@ macro_rules! conformance_suite {
             copies: [
                 copies_are_set_off_in_a_lane_of_their_own,
                 copies_go_at_once_where_the_customer_is_refused,
-                an_attempt_that_is_noted_twice_parts_a_mail_once,
+                an_attempt_that_is_recorded_twice_parts_a_mail_once,
                 what_was_decided_meanwhile_parts_nothing,
                 copies_of_later_mails_do_not_wait_for_a_refused_customer,
                 copies_of_a_mail_set_off_later_do_not_wait_either,
@@ -141,7 +141,7 @@ macro_rules! conformance_suite {
             ],
             decisions: [
                 a_decision_is_answered_once,
-                a_rehearsed_decision_writes_nothing,
+                a_dry_run_of_a_decision_writes_nothing,
                 who_decided_is_kept,
                 what_changes_nothing_is_no_decision,
                 the_newest_decisions_are_shown,
@@ -154,7 +154,7 @@ macro_rules! conformance_suite {
                 documents_of_versions_are_kept,
                 a_change_is_answered_once,
                 a_deletion_is_answered_once,
-                rehearsing_a_change_writes_nothing,
+                a_dry_run_of_a_change_writes_nothing,
                 a_refused_change_writes_nothing,
                 a_guard_that_does_not_compile_is_not_saved,
                 a_stored_guard_that_no_longer_passes_refuses_alone,
@@ -164,17 +164,17 @@ macro_rules! conformance_suite {
             ],
             dispatching: [
                 what_is_due_comes_by_time,
-                lanes_with_something_due_are_told,
+                lanes_with_something_due_are_found,
                 all_that_waits_is_walked,
-                what_keeps_a_lane_is_told_by_those_that_wait,
+                those_that_wait_say_what_blocks_their_lane,
                 deliveries_of_an_order_go_in_turn,
                 what_is_retried_goes_before_later_ones,
                 a_stuck_order_holds_up_no_other,
-                every_end_of_an_attempt_is_noted,
+                every_end_of_an_attempt_is_recorded,
                 what_was_not_attempted_has_no_attempts,
                 what_somebody_decided_meanwhile_stands,
-                nothing_is_noted_twice,
-                a_batch_with_foreign_deliveries_is_noted_in_part,
+                nothing_is_recorded_twice,
+                a_batch_with_foreign_deliveries_is_recorded_in_part,
             ],
             editions: [
                 steps_are_judged_by_the_change_that_is_there,
@@ -215,14 +215,14 @@ macro_rules! conformance_suite {
                 a_lease_that_is_missing_is_added,
                 two_processes_take_partitions_at_once,
                 partitions_are_given_back,
-                a_process_that_was_taken_over_notes_nothing,
+                a_process_that_was_taken_over_records_nothing,
             ],
-            ledger: [
+            outbox: [
                 everything_that_was_set_off_is_listed,
-                the_ledger_is_filtered_by_state,
-                the_ledger_is_filtered_by_what_was_sent,
+                the_outbox_is_filtered_by_state,
+                the_outbox_is_filtered_by_what_was_sent,
                 the_deliveries_of_an_order,
-                a_dead_delivery_is_retried,
+                a_dead_letter_is_retried,
                 a_delivery_that_waits_is_retried,
                 what_succeeded_is_done,
                 a_skipped_delivery_lets_the_next_have_its_turn,
@@ -277,7 +277,7 @@ macro_rules! conformance_suite {
                 old_deliveries_are_removed,
                 a_list_goes_on_while_deliveries_are_removed,
                 nothing_is_removed_without_the_lease,
-                a_long_ledger_is_removed_in_small_parts,
+                a_long_outbox_is_removed_in_small_parts,
             ],
             sharing: [
                 reads_of_many_bodies_leave_connections_to_single_ones,
@@ -309,7 +309,7 @@ macro_rules! conformance_suite {
                 a_token_is_created_once,
                 tokens_are_revoked_once,
                 one_request_id_from_many_callers,
-                rehearsing_tokens_writes_nothing,
+                a_dry_run_of_tokens_writes_nothing,
                 the_key_lasts,
                 an_older_database_gets_a_key,
                 a_migration_that_was_cut_off_is_finished,
@@ -322,11 +322,11 @@ macro_rules! conformance_suite {
                 steps_on_one_order_keep_the_order_of_their_units,
                 steps_wait_for_their_workflow_alone,
                 a_change_elsewhere_makes_one_workflow_be_loaded,
-                a_rehearsal_is_not_cut,
+                a_dry_run_is_not_cut,
                 a_batch_ends_when_its_orders_take_much_memory,
                 an_atomic_unit_of_orders_that_take_much_memory_is_refused,
                 orders_are_answered_where_wanted_and_as_many_as_may_be_kept,
-                a_rehearsal_keeps_only_what_later_steps_need,
+                a_dry_run_keeps_only_what_later_steps_need,
             ],
             unusable: [
                 a_guard_that_does_not_compile_stops_its_workflow_alone,
@@ -394,7 +394,7 @@ pub const SOURCES: [&str; 29] = [
     include_str!("histories.rs"),
     include_str!("interleaving.rs"),
     include_str!("leases.rs"),
-    include_str!("ledger.rs"),
+    include_str!("outbox.rs"),
     include_str!("listing.rs"),
     include_str!("lost.rs"),
     include_str!("once.rs"),

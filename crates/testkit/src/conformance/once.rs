@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use waymark_domain::{
     value::{EndpointCode, Timestamp},
-    workflow::{self, Record},
+    workflow::Record,
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, CommitError, Counting, Endpoint, EndpointEdit,
-    EndpointInUse, Extent, LedgerCall, NewTrackingToken, Outcome, Refusal, Request, Revocation,
+    EndpointInUse, Extent, NewTrackingToken, OutboxCall, Outcome, Refusal, Request, Revocation,
     Store, StoredDelivery, TrackingAnswer, TrackingCall, TrackingError, WorkflowChange,
 };
 
 use super::{
-    carrying::{declare, lane},
+    deliveries::{declare, lane},
     endpoints::endpoint,
-    upgrading::bytes,
 };
 use crate::{
     Fixture,
     build::{actor, create, done, order_id, order_workflow, request, status},
+    change_workflow,
 };
 
 /// The kinds of calls. Each can be carried out again and again, and writes something each time.
@@ -112,7 +112,7 @@ impl Kind {
 
     /// Makes the call.
     pub async fn call(self, store: &Store, request: Option<Request>, mode: ChangeMode) -> Told {
-        let ledger = LedgerCall {
+        let ledger = OutboxCall {
             request: request.clone(),
             actor: actor(),
             mode,
@@ -219,22 +219,21 @@ async fn add_status(store: &Store, request: Option<Request>, mode: ChangeMode) -
         counting: Counting::Nothing,
         extent: Extent::Part,
     };
-    let add = |record: Option<&Record>, _| {
+    let add = |record: Option<&Record>| {
         let mut workflow = record.unwrap().workflow.clone();
         let mut extra = workflow.statuses[0].clone();
         extra.code = status(&format!("extra_{}", workflow.statuses.len()));
         workflow.statuses.push(extra);
-        Ok::<_, workflow::Refusal>((Some(workflow), ()))
+        Ok(Some(workflow))
     };
-    let version = |outcome: &Outcome<()>| {
+    let version = |outcome: &Outcome| {
         let published = outcome.record.as_ref().unwrap();
         text(&published.record.stamp.version)
     };
-    let changed = store.change_workflow(&change, add, |outcome| outcome, version);
-    told(changed.await, version)
+    told(change_workflow(store, &change, add).await, version)
 }
 
-async fn move_endpoint(store: &Store, call: &LedgerCall) -> Told {
+async fn move_endpoint(store: &Store, call: &OutboxCall) -> Told {
     let code = EndpointCode::new("erp").unwrap();
     let edit = |before: Option<&Endpoint>, now: Timestamp| {
         let version = before.map_or(0, |endpoint| endpoint.version);
@@ -282,11 +281,11 @@ pub async fn a_dry_run_of_each_kind_takes_no_request_id(fixture: &Fixture) {
         let before = (kind.effects(fixture).await, remembered().await);
         let dry = async |fingerprint| {
             let request = kind.request("r-1", fingerprint);
-            kind.call(store, request, ChangeMode::Rehearse).await
+            kind.call(store, request, ChangeMode::DryRun).await
         };
         for fingerprint in [1, 2, 1] {
-            let rehearsed = dry(fingerprint).await;
-            assert!(rehearsed.is_done(), "{kind:?}: {rehearsed:?}");
+            let tried = dry(fingerprint).await;
+            assert!(tried.is_done(), "{kind:?}: {tried:?}");
         }
         let after = (kind.effects(fixture).await, remembered().await);
         assert_eq!(after, before, "{kind:?}");
@@ -355,7 +354,7 @@ pub async fn old_answers_are_forgotten_and_no_others(fixture: &Fixture) {
 }
 
 pub async fn many_old_answers_are_forgotten_a_few_at_a_time(fixture: &Fixture) {
-    let (kept, answer) = (bytes(fixture, &"01".repeat(16)), bytes(fixture, "61"));
+    let (kept, answer) = (fixture.blob(&"01".repeat(16)), fixture.blob("61"));
     let row = |number: i64| {
         format!("(0, 'workflow/order', 'r-{number}', {kept}, {kept}, {answer}, {number})")
     };

@@ -17,12 +17,12 @@ use waymark_domain::{
     order::Rejection,
     value::{Description, Label, Money},
     workflow::{
-        self as edit, Category, InTheWay, Record, Status, Workflow,
+        self as edit, Blocker, Category, Record, Status, Workflow,
         document::{Format, Mode, apply, parse},
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, Refusal, Settling, SettlingCall,
+    Answered, ChangeError, ChangeMode, Counting, Extent, Outcome, Refusal, Settling, SettlingCall,
     Step, StepError, Store, WorkflowChange,
 };
 
@@ -32,7 +32,7 @@ use crate::{
         self, actor, all, commit, create_as, done, hold, new_order, order_id, order_workflow,
         release, request, state, status, transition, workflow_code,
     },
-    change_as,
+    change_as, change_workflow,
 };
 
 /// Two states on the way and the held one; what is dear goes on by itself, and every creation is
@@ -78,7 +78,7 @@ fn turned() -> Workflow {
 async fn change(
     fixture: &Fixture,
     workflow: Workflow,
-) -> Result<Outcome<()>, ChangeError<edit::Refusal>> {
+) -> Result<Outcome, ChangeError<edit::Refusal>> {
     fixture
         .change("order", |_| Ok(Some(workflow.clone())))
         .await
@@ -102,16 +102,16 @@ pub async fn a_state_with_orders_does_not_become_held(fixture: &Fixture) {
         hold("A-2"),
     ];
     assert!(all(&fixture.store, steps).await.iter().all(Result::is_ok));
-    let rehearsed = fixture
-        .change_as("order", ChangeMode::Rehearse, None, |_| Ok(Some(turned())))
+    let tried = fixture
+        .change_as("order", ChangeMode::DryRun, None, |_| Ok(Some(turned())))
         .await
         .map(|_| ());
-    let meant = change(fixture, turned()).await.map(|_| ());
-    for answer in [rehearsed, meant] {
+    let applied = change(fixture, turned()).await.map(|_| ());
+    for answer in [tried, applied] {
         let Err(ChangeError::Refused(edit::Refusal::StatusInUse {
             status: of,
             state: Some(within),
-            why: InTheWay::BecomesHeld,
+            why: Blocker::BecomesHeld,
             usage,
         })) = &answer
         else {
@@ -231,8 +231,8 @@ pub async fn request_ids_end_with_their_workflow(fixture: &Fixture) {
             workflow: workflow_code("d1"),
         }),
     };
-    let is_replayed = |changed: Result<Changed<Outcome<()>>, ChangeError<edit::Refusal>>| {
-        matches!(changed.unwrap(), Changed::Replayed(_))
+    let is_replayed = |changed: Result<Answered<Outcome>, ChangeError<edit::Refusal>>| {
+        matches!(changed.unwrap(), Answered::Replayed(_))
     };
     for store in [&fixture.store, &replica, &fixture.store] {
         let apply = |id| change_as(store, "d1", ChangeMode::Apply, Some(request(id, 1)), apply);
@@ -268,13 +268,13 @@ async fn told(store: &Store, after: Workflow) -> Vec<String> {
         workflow: order_workflow(),
         request: None,
         actor: actor(),
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         counting: Counting::Affected,
         extent: Extent::Part,
     };
-    let edit = move |_: Option<&Record>, _| Ok::<_, edit::Refusal>((Some(after.clone()), ()));
-    let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());
-    let Changed::Done(outcome) = changed.await.unwrap() else {
+    let edit = |_: Option<&Record>| Ok(Some(after.clone()));
+    let changed = change_workflow(store, &change, edit).await;
+    let Answered::Done(outcome) = changed.unwrap() else {
         panic!("replayed")
     };
     let told = outcome.findings.iter();

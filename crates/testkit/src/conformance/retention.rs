@@ -13,11 +13,11 @@ use waymark_domain::{
     value::Timestamp,
 };
 use waymark_persistence::{
-    ChangeError, DeliveryQuery, DispatcherId, Leaving, LedgerRefusal, NextStep, Store,
+    ChangeError, DeliveryQuery, DispatcherId, Leaving, NextStep, OutboxRefusal, Store,
 };
 
-use super::carrying::{
-    CALL, account, all_of, carrier, declare, everything, finish, give_up, lane, later, list,
+use super::deliveries::{
+    CALL, account, all_of, declare, dispatcher, everything, finish, give_up, lane, later, list,
     nothing, readable, retry, skip,
 };
 use crate::{
@@ -109,7 +109,7 @@ async fn rows(fixture: &Fixture, table: &str, id: DeliveryId) -> i64 {
 pub async fn old_deliveries_are_removed(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     populate(fixture, &me, "old").await;
     fixture.time.advance(10 * DAY);
     populate(fixture, &me, "new").await;
@@ -137,7 +137,7 @@ pub async fn old_deliveries_are_removed(fixture: &Fixture) {
         let id = delivery.id;
         assert_eq!(store.find_delivery(id).await.unwrap(), None);
         let refused = store.retry_delivery(&CALL, id, nothing).await;
-        let refusal = LedgerRefusal::DeliveryNotFound { id };
+        let refusal = OutboxRefusal::DeliveryNotFound { id };
         assert!(matches!(refused, Err(ChangeError::Refused(found)) if found == refusal));
         for table in ["delivery_attempts", "delivery_decisions"] {
             assert_eq!(rows(fixture, table, id).await, 0, "{table}");
@@ -172,7 +172,7 @@ pub async fn old_deliveries_are_removed(fixture: &Fixture) {
 pub async fn a_list_goes_on_while_deliveries_are_removed(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     populate(fixture, &me, "old").await;
     let whole = everything(store).await;
     let any = DeliveryQuery::default();
@@ -203,15 +203,15 @@ pub async fn a_list_goes_on_while_deliveries_are_removed(fixture: &Fixture) {
 pub async fn nothing_is_removed_without_the_lease(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     populate(fixture, &me, "old").await;
     fixture.time.advance(DAY);
     let whole = everything(store).await;
     let other = DispatcherId::random();
-    store.renew_leases(&other).await.unwrap();
+    store.heartbeat(&other).await.unwrap();
     assert_eq!(clean(fixture, &other, Duration::ZERO).await, 0);
     assert_eq!(everything(store).await, whole);
-    // One partition is carried by another process, and left to it.
+    // One partition is leased by another process, and left to it.
     let done_with: Vec<&Delivery> = whole
         .iter()
         .filter(|delivery| is_done_with(delivery))
@@ -234,10 +234,10 @@ pub async fn nothing_is_removed_without_the_lease(fixture: &Fixture) {
     assert!(!everything(store).await.iter().any(is_done_with));
 }
 
-pub async fn a_long_ledger_is_removed_in_small_parts(fixture: &Fixture) {
+pub async fn a_long_outbox_is_removed_in_small_parts(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     done(store, create("A-1")).await;
     let comments = all(store, vec![comment("A-1", "x"); 450]).await;
     assert!(comments.iter().all(Result::is_ok));
@@ -252,7 +252,7 @@ pub async fn a_long_ledger_is_removed_in_small_parts(fixture: &Fixture) {
     let newest = lane(store, "A-1", "crm").await.pop().unwrap();
     finish(fixture, &me, &[newest], &NextStep::Succeed).await;
 
-    // The two of the creation wait, the first comment is dead, the last one is new.
+    // The two of the creation wait, the first comment is a dead letter, the last one is new.
     let counts = walk(store, &me, here, before(fixture, DAY)).await;
     assert_eq!(counts.iter().sum::<usize>(), 449);
     assert!(

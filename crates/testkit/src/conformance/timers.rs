@@ -13,7 +13,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{DueOrder, Refusal, Step, StepError, Store};
 
-use super::carrying::{all_of, later};
+use super::deliveries::{all_of, later};
 use crate::{
     Fixture,
     build::{

@@ -33,9 +33,9 @@ fn call(request: Option<Request>) -> TrackingCall {
     }
 }
 
-fn rehearsed() -> TrackingCall {
+fn dry_run() -> TrackingCall {
     TrackingCall {
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         ..call(Some(request("r-1", 1)))
     }
 }
@@ -332,31 +332,31 @@ pub async fn one_request_id_from_many_callers(fixture: &Fixture) {
     assert_eq!(fixture.number(count).await, 1);
 }
 
-pub async fn rehearsing_tokens_writes_nothing(fixture: &Fixture) {
+pub async fn a_dry_run_of_tokens_writes_nothing(fixture: &Fixture) {
     let store = &fixture.store;
     done(store, create("A-1")).await;
     let new = token_of("A-1", None);
-    let created = ask(store, new, rehearsed()).await;
+    let created = ask(store, new, dry_run()).await;
     assert!(!created.unwrap().replayed);
     assert_eq!(newest(store, "A-1").await, None);
-    // The id of a rehearsal is still free.
+    // The id of a dry run is still free.
     let token = requested(store, "A-1", "r-1", 1).await.unwrap().answer;
-    let again = ask(store, token_of("A-1", None), rehearsed()).await;
+    let again = ask(store, token_of("A-1", None), dry_run()).await;
     let again = again.unwrap();
     assert_eq!((again.answer.id, again.replayed), (token.id, true));
-    let rehearsal = |id: &str, fingerprint| TrackingCall {
+    let dry_run_of = |id: &str, fingerprint| TrackingCall {
         request: Some(request(id, fingerprint)),
-        ..rehearsed()
+        ..dry_run()
     };
-    let reused = ask(store, token_of("A-1", None), rehearsal("r-1", 2)).await;
+    let reused = ask(store, token_of("A-1", None), dry_run_of("r-1", 2)).await;
     assert!(matches!(
         reused,
         Err(TrackingError::Refused(Refusal::RequestIdReused { .. }))
     ));
-    let revoked = revoke(store, all_of("A-1"), rehearsal("r-2", 1));
+    let revoked = revoke(store, all_of("A-1"), dry_run_of("r-2", 1));
     assert_eq!(revoked.await.unwrap().answer, 1);
     assert!(tracked(store, &token).await.is_some());
-    let nowhere = ask(store, token_of("B-1", None), rehearsed());
+    let nowhere = ask(store, token_of("B-1", None), dry_run());
     assert!(matches!(
         nowhere.await,
         Err(TrackingError::Refused(Refusal::OrderNotFound { .. }))

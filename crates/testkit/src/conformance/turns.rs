@@ -123,11 +123,8 @@ pub async fn an_atomic_unit_that_takes_too_long_is_refused_as_a_whole(fixture: &
         .map(|logged| logged.entry.comment.as_str().to_owned())
         .collect();
     assert_eq!(comments, ["", "before", "after"]);
-    let rehearsed = store.rehearse(atomic(vec![comment("A-1", "x")])).await;
-    assert!(matches!(
-        rehearsed,
-        Ok(UnitOutcome::Refused { index: 0, .. })
-    ));
+    let tried = store.dry_run(atomic(vec![comment("A-1", "x")])).await;
+    assert!(matches!(tried, Ok(UnitOutcome::Refused { index: 0, .. })));
 }
 
 /// Commits a round, and gives what is left of it.
@@ -297,7 +294,7 @@ pub async fn a_change_elsewhere_makes_one_workflow_be_loaded(fixture: &Fixture) 
     assert_eq!(committed.entries[0].entry.workflow_version, 2);
 }
 
-pub async fn a_rehearsal_is_not_cut(fixture: &Fixture) {
+pub async fn a_dry_run_is_not_cut(fixture: &Fixture) {
     let store = hasty(fixture).await;
     done(&store, create("A-1")).await;
     let steps = vec![
@@ -307,13 +304,13 @@ pub async fn a_rehearsal_is_not_cut(fixture: &Fixture) {
         build::unknown_workflow("U-1"),
         comment("A-1", "x"),
     ];
-    let rehearsed = store.rehearse(separate(steps.clone())).await.unwrap();
-    let UnitOutcome::Done(answers) = rehearsed else {
-        panic!("{rehearsed:?}")
+    let tried = store.dry_run(separate(steps.clone())).await.unwrap();
+    let UnitOutcome::Done(answers) = tried else {
+        panic!("{tried:?}")
     };
     let done: Vec<_> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(done, [true, true, true, false, true]);
-    let refused = store.rehearse(atomic(steps)).await.unwrap();
+    let refused = store.dry_run(atomic(steps)).await.unwrap();
     assert!(matches!(refused, UnitOutcome::Refused { index: 3, .. }));
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 1);
 }
@@ -387,7 +384,7 @@ pub async fn an_atomic_unit_of_orders_that_take_much_memory_is_refused(fixture: 
     assert!(
         matches!(&outcomes[1], Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))
     );
-    assert_eq!(store.rehearse(too_large()).await, Ok(refused));
+    assert_eq!(store.dry_run(too_large()).await, Ok(refused));
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 2);
     let wide = fixture.store.commit(vec![too_large()]).await.units;
     assert!(matches!(&wide[0], Ok(UnitOutcome::Done(_))));
@@ -426,13 +423,13 @@ pub async fn orders_are_answered_where_wanted_and_as_many_as_may_be_kept(fixture
         return_orders: false,
         ..separate(vec![steps[0].clone(), comment("A-1", "x")])
     };
-    let rehearsed = store.rehearse(Unit {
+    let tried = store.dry_run(Unit {
         steps: vec![comment("A-1", "x")],
         ..unwanted.clone()
     });
-    let rehearsed = rehearsed.await;
+    let tried = tried.await;
     let committed = store.commit(vec![unwanted]).await.units.remove(0);
-    for outcome in [rehearsed, committed] {
+    for outcome in [tried, committed] {
         let Ok(UnitOutcome::Done(steps)) = outcome else {
             panic!("{outcome:?}")
         };
@@ -444,27 +441,27 @@ pub async fn orders_are_answered_where_wanted_and_as_many_as_may_be_kept(fixture
     }
 }
 
-pub async fn a_rehearsal_keeps_only_what_later_steps_need(fixture: &Fixture) {
+pub async fn a_dry_run_keeps_only_what_later_steps_need(fixture: &Fixture) {
     let mut steps = comments_on(&fixture.store, 40).await;
     let store = narrow(fixture).await;
-    let rehearsed = store.rehearse(separate(steps.clone())).await;
-    let Ok(UnitOutcome::Done(answers)) = rehearsed else {
-        panic!("{rehearsed:?}")
+    let tried = store.dry_run(separate(steps.clone())).await;
+    let Ok(UnitOutcome::Done(answers)) = tried else {
+        panic!("{tried:?}")
     };
     assert_eq!(answers.len(), 40);
     assert!(answers.iter().all(Result::is_ok));
     // The first order has to be kept until the end.
     steps.push(comment("A-0", "again"));
-    let rehearsed = store.rehearse(separate(steps.clone())).await;
-    let Ok(UnitOutcome::Done(answers)) = rehearsed else {
-        panic!("{rehearsed:?}")
+    let tried = store.dry_run(separate(steps.clone())).await;
+    let Ok(UnitOutcome::Done(answers)) = tried else {
+        panic!("{tried:?}")
     };
     let decided = answers.iter().take_while(|answer| answer.is_ok()).count();
     assert!((1..40).contains(&decided), "{decided} steps");
     let too_large = Err(StepError::Refused(Refusal::TooLarge { bytes_max: 0 }));
     assert_eq!(answers.len(), 41);
     assert!(answers[decided..].iter().all(|answer| *answer == too_large));
-    let wide = fixture.store.rehearse(separate(steps)).await;
+    let wide = fixture.store.dry_run(separate(steps)).await;
     assert!(
         matches!(&wide, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok)),
         "{wide:?}"

@@ -9,7 +9,7 @@ use waymark_domain::{
     workflow::{self as edit, Record, Rule, Subject, TransitionPatch, Workflow},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, CommitError, Counting, Extent, OrderQuery, Outcome, Refusal,
+    Answered, ChangeError, ChangeMode, CommitError, Counting, Extent, OrderQuery, Outcome, Refusal,
     Step, StepChange, StepError, Store, UnitOutcome, WorkflowChange,
 };
 
@@ -19,7 +19,7 @@ use crate::{
         self, all, atomic, comment, create, create_as, done, move_to, new_order, order_id,
         order_workflow, refused, requested, separate, state, status, workflow_code,
     },
-    change_as,
+    change_as, change_workflow,
 };
 
 const SPOILT_GUARD: &str =
@@ -55,10 +55,7 @@ fn in_other(mut step: Step) -> Step {
 }
 
 /// Replaces the workflow `order` as a whole.
-async fn replace(
-    store: &Store,
-    workflow: Workflow,
-) -> Result<Outcome<()>, ChangeError<edit::Refusal>> {
+async fn replace(store: &Store, workflow: Workflow) -> Result<Outcome, ChangeError<edit::Refusal>> {
     let change = WorkflowChange {
         workflow: order_workflow(),
         request: None,
@@ -67,11 +64,10 @@ async fn replace(
         counting: Counting::Nothing,
         extent: Extent::Whole,
     };
-    let whole = move |_: Option<&Record>, _| Ok::<_, edit::Refusal>((Some(workflow.clone()), ()));
-    let changed = store.change_workflow(&change, whole, |outcome| outcome, |_| Vec::new());
-    match changed.await? {
-        Changed::Done(outcome) => Ok(outcome),
-        Changed::Replayed(_) => panic!("replayed"),
+    let whole = |_: Option<&Record>| Ok(Some(workflow.clone()));
+    match change_workflow(store, &change, whole).await? {
+        Answered::Done(outcome) => Ok(outcome),
+        Answered::Replayed(_) => panic!("replayed"),
     }
 }
 
@@ -110,9 +106,9 @@ async fn is_alone(store: &Store, repeated: &Step, (id, said): (&str, &str)) {
     for index in [1, 4] {
         assert!(!answers[index].as_ref().unwrap().replayed);
     }
-    let rehearsed = store.rehearse(separate(vec![create("A-9")])).await.unwrap();
-    let UnitOutcome::Done(steps) = rehearsed else {
-        panic!("{rehearsed:?}")
+    let tried = store.dry_run(separate(vec![create("A-9")])).await.unwrap();
+    let UnitOutcome::Done(steps) = tried else {
+        panic!("{tried:?}")
     };
     let Err(StepError::Refused(refusal)) = &steps[0] else {
         panic!("{:?}", steps[0])
@@ -298,7 +294,7 @@ pub async fn whatever_is_named_and_not_there_is_told(fixture: &Fixture) {
     }
 }
 
-/// No call can name it, and it stands in the way of none.
+/// No call can name it, and it blocks none.
 pub async fn a_workflow_whose_code_is_none_stops_nothing(fixture: &Fixture) {
     let columns = "label, description, initial_state, default_store_view, comment_status, \
                    status_sharing, refunded_units, operations, max_cascade, version, create_time, \

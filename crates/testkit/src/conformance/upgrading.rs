@@ -3,8 +3,8 @@
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
 use waymark_domain::{
-    history::Recorded,
-    order::{Order, replay},
+    history::{Recorded, replay},
+    order::Order,
     value::{Money, Quantity, Timestamp},
     workflow::{Overpayment, Transition},
 };
@@ -102,7 +102,7 @@ async fn place_as_the_first_program_did(fixture: &Fixture) {
     );
     // The first sequence, the number of entries, and of each: how far behind the last, that the
     // customer may not see it, and that nobody asks for it again.
-    let journal = bytes(fixture, "0203010000010000010000");
+    let journal = fixture.blob("0203010000010000010000");
     let time = PLACED + 2;
     fixture
         .execute(&format!(
@@ -112,7 +112,7 @@ async fn place_as_the_first_program_did(fixture: &Fixture) {
              '{body}', {journal})"
         ))
         .await;
-    let batch = bytes(fixture, &"0b".repeat(16));
+    let batch = fixture.blob(&"0b".repeat(16));
     for ((kind, places, detail), sequence) in entries(&hold).into_iter().zip(1..) {
         let time = PLACED + sequence - 1;
         fixture
@@ -158,14 +158,6 @@ fn entries(hold: &str) -> [(&'static str, &'static str, String); 3] {
             format!(r#"{{"held":{hold}}}"#),
         ),
     ]
-}
-
-/// Bytes as the database reads them.
-pub(super) fn bytes(fixture: &Fixture, hex: &str) -> String {
-    match fixture.database() {
-        Some(_) => format!(r"'\x{hex}'"),
-        None => format!("X'{hex}'"),
-    }
 }
 
 /// Its entries give the order, but for how long it has waited, which the first program did not keep.
@@ -249,13 +241,13 @@ pub async fn calls_of_an_older_schema_are_still_answered(fixture: &Fixture) {
     }
     let lacking = downgrade(fixture, "2026-11-30-000000_requests").await;
     // As the older program wrote them.
-    let fingerprint = bytes(fixture, &"01".repeat(16));
+    let fingerprint = fixture.blob(&"01".repeat(16));
     for (kind, workflow) in [
         (Kind::Definition, "order"),
         (Kind::Endpoint, ""),
         (Kind::Decision, ""),
     ] {
-        let answer = bytes(fixture, "3432");
+        let answer = fixture.blob("3432");
         fixture
             .execute(&format!(
                 "INSERT INTO definition_requests (workflow, request_id, fingerprint, answer, \

@@ -16,7 +16,7 @@ async fn unassign(
     fixture: &Fixture,
     from: &str,
     code: &str,
-) -> Result<Outcome<()>, ChangeError<Refusal>> {
+) -> Result<Outcome, ChangeError<Refusal>> {
     let edit = |workflow: Option<&Workflow>| {
         edit::unassign(workflow.unwrap(), &state(from), &status(code))
             .map(|(workflow, _)| Some(workflow))
@@ -24,7 +24,7 @@ async fn unassign(
     fixture.change("order", edit).await
 }
 
-fn usage(answer: Result<Outcome<()>, ChangeError<Refusal>>) -> Usage {
+fn usage(answer: Result<Outcome, ChangeError<Refusal>>) -> Usage {
     match answer {
         Err(ChangeError::Refused(
             Refusal::StatusInUse { usage, .. } | Refusal::WorkflowInUse { usage, .. },
@@ -132,11 +132,11 @@ pub async fn a_workflow_with_orders_stays(fixture: &Fixture) {
             .unwrap()
             .is_some()
     );
-    let rehearsed = fixture
-        .change_as("order", ChangeMode::Rehearse, None, |_| Ok(None))
+    let tried = fixture
+        .change_as("order", ChangeMode::DryRun, None, |_| Ok(None))
         .await;
     assert!(matches!(
-        rehearsed,
+        tried,
         Err(ChangeError::Refused(Refusal::WorkflowInUse { .. }))
     ));
 }

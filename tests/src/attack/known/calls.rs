@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout};
 use tonic::Code;
 use waymark_proto::v1::{self, WorkflowFormat, step::Command};
 
-use super::{Stage, document, refused};
-use crate::{Clients, shop::Answer};
+use super::stage::{Stage, refused};
+use crate::{Clients, attack::document, shop::Answer};
 
 impl Stage<'_> {
     pub(super) async fn several<F: Future<Output = Answer<()>>>(

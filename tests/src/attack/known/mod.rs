@@ -1,39 +1,29 @@
-//! Attacks that once worked, each with what became of it: the server died, or everybody else waited.
+//! Attacks that once worked, each with its result: the server died, or everybody else waited.
 
 mod calls;
+mod stage;
 mod targets;
 
 use std::time::Duration;
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 use waymark_proto::v1::{self, WorkflowFormat, step::Command};
 
-use self::calls::{draw_large, export_large, lint_large};
+pub use self::stage::Stage;
+use self::{
+    calls::{draw_large, export_large, lint_large},
+    stage::{LINES, line, refused, told},
+};
 use super::{
     document::{self, TRANSITION},
     request::dense,
     texts::texts,
 };
-use crate::{Clients, Server, Shop, raw, shop::Answer, world};
+use crate::{Shop, raw, shop::Answer};
 
 /// The settings that a server needs for all of them.
 pub const SETTINGS: [&str; 2] = ["--set", "webhooks_allowed=127.0.0.0/8"];
-
-/// How many orders with many lines there are to be listed, streamed and moved.
-const ORDERS: usize = 1_000;
-const LINES: usize = 500;
-/// How many of them there are whose lines have the longest ids.
-const LONG_ORDERS: usize = 70;
-
-/// What an attack finds on the server.
-#[derive(Debug)]
-pub struct Stage<'s> {
-    server: &'s Server,
-    clients: Clients,
-    /// A workflow whose orders have many lines.
-    shop: Shop,
-}
 
 /// The attacks beside [`texts`], each with its name.
 const NAMES: [&str; 27] = [
@@ -72,47 +62,8 @@ pub fn names() -> Vec<&'static str> {
     texts.chain(NAMES).collect()
 }
 
-impl<'s> Stage<'s> {
-    /// Places the orders.
-    ///
-    /// # Panics
-    /// Panics where the server does not take them.
-    pub async fn set(server: &'s Server) -> Self {
-        let clients = server.clients();
-        let plain = document::workflow("bulk", "true", &document::written(&[]));
-        let shop = world::apply(&clients, "bulk", &plain).await;
-        let lines: Vec<v1::OrderLine> = (0..LINES).map(line).collect();
-        stream::iter(0..ORDERS)
-            .for_each_concurrent(8, |number| {
-                let order = v1::Order {
-                    lines: lines.clone(),
-                    ..shop.draft(&format!("bulk-{number}"), &[])
-                };
-                let shop = &shop;
-                async move { drop(shop.create(order).await.expect("the order is placed")) }
-            })
-            .await;
-        for number in 0..LONG_ORDERS {
-            let long = |line: v1::OrderLine| v1::OrderLine {
-                id: format!("{:0>128}", line.id),
-                ..line
-            };
-            let order = v1::Order {
-                lines: lines.iter().cloned().map(long).collect(),
-                ..shop.draft(&format!("long-{number}"), &[])
-            };
-            shop.create(order).await.expect("the order is placed");
-        }
-        let large = document::large("large", 190, 4, 1_990);
-        world::apply(&clients, "large", &large).await;
-        Self {
-            server,
-            clients,
-            shop,
-        }
-    }
-
-    /// Makes one of the attacks, and says what came of it.
+impl Stage<'_> {
+    /// Makes one of the attacks, and says how it ended.
     ///
     /// # Panics
     /// Panics for a name that is none of [`names`].
@@ -220,7 +171,12 @@ impl<'s> Stage<'s> {
             ignore_condition: true,
             ..Default::default()
         };
-        let tested = self.clients.actions().test_action(request).await.map(drop);
+        let tested = self
+            .clients
+            .workflows()
+            .test_action(request)
+            .await
+            .map(drop);
         format!("{judged}, step {}, test {}", told(taken), told(tested))
     }
 
@@ -353,25 +309,6 @@ impl<'s> Stage<'s> {
         let applied = self.clients.workflows().apply_workflow(request).await;
         applied.map(drop)
     }
-}
-
-fn line(number: usize) -> v1::OrderLine {
-    v1::OrderLine {
-        id: format!("{number:0>36}"),
-        sku: format!("sku-{number}"),
-        name: "An article of a name that is neither short nor long".to_owned(),
-        quantity_ordered: "2".to_owned(),
-        ..Default::default()
-    }
-}
-
-fn told(done: Answer<()>) -> String {
-    done.map_or_else(|status| refused(&status), |()| "done".to_owned())
-}
-
-fn refused(status: &tonic::Status) -> String {
-    let text: String = status.message().chars().take(90).collect();
-    format!("{:?}: {text}", status.code())
 }
 
 #[cfg(test)]

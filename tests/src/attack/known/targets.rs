@@ -6,13 +6,11 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout};
 use waymark_proto::v1;
 
-use super::{
-    Stage,
-    document::{self, TRANSITION},
-    refused,
-};
+use super::stage::{Stage, refused};
 use crate::{
-    Shop, ledger,
+    Shop,
+    attack::document::{self, TRANSITION},
+    ledger,
     peer::{Peer, answer},
     shop::Answer,
 };
@@ -46,7 +44,7 @@ impl Stage<'_> {
         };
         let calls = (0..1_100).map(|_| {
             timeout(Duration::from_secs(2), async {
-                self.clients.actions().test_action(request.clone()).await
+                self.clients.workflows().test_action(request.clone()).await
             })
         });
         let answers = join_all(calls).await;

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::{count_offsets, sample};
+use super::sample::{count_offsets, sample};
 use crate::{failure::Failure, shop};
 
 const CUSTOMER_ID: &str = "'customer-' || lpad(:customer::text, 5, '0')";
@@ -62,15 +62,10 @@ fn insert(table: &str, columns: &[(String, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::pgbench::sample::sampled;
 
     #[test]
     fn keys_ids_and_times_are_new_and_the_rest_is_as_sampled() {
-        let sampled = |names: &[&str]| -> Vec<(String, String)> {
-            let sampled = names
-                .iter()
-                .map(|name| ((*name).to_owned(), "E'x'".to_owned()));
-            sampled.collect()
-        };
         assert_eq!(
             insert(
                 "history",

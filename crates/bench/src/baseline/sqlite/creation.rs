@@ -2,10 +2,7 @@
 
 use diesel::{RunQueryDsl, SqliteConnection};
 
-use super::{
-    now,
-    statement::{Statement, Value},
-};
+use super::statement::{Statement, Value, now};
 use crate::{failure::Failure, shop};
 
 /// New orders of any customer.

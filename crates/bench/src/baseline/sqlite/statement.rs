@@ -8,16 +8,16 @@ use diesel::{
     sqlite::Sqlite,
 };
 
-use crate::{failure::Failure, place::names};
+use crate::{clock, failure::Failure, place::names};
 
-/// A statement that is prepared once, and what is bound to it.
+/// A statement that is prepared once, and the values that are bound to it.
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) columns: Vec<String>,
     pub(super) values: Vec<Value>,
 }
 
-/// What is bound to a column.
+/// A value that is bound to a column.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Null,
@@ -116,4 +116,9 @@ pub(super) fn sample(
         values.push(value.or(blob.map(Value::Blob)).unwrap_or(Value::Null));
     }
     Ok((columns, values))
+}
+
+/// Microseconds since 1970.
+pub(super) fn now() -> i64 {
+    i64::try_from(clock::now().as_micros()).unwrap_or(i64::MAX)
 }

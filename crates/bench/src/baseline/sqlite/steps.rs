@@ -7,10 +7,7 @@ use diesel::{
     sqlite::Sqlite,
 };
 
-use super::{
-    now,
-    statement::{Statement, Value, sample},
-};
+use super::statement::{Statement, Value, now, sample};
 use crate::{failure::Failure, place::number};
 
 /// Steps on any of the orders.
@@ -20,7 +17,7 @@ pub(super) struct Steps {
     insert: Statement,
 }
 
-/// What is read of an order before it is changed.
+/// The columns that are read of an order before it is changed.
 type Read = (String, String, i64, String);
 
 /// Selects an order by its key.

@@ -4,19 +4,16 @@
 use std::fmt::Write as _;
 
 use super::{
-    TooLarge,
-    drawing::{Drawing, Mark, Row, StateBox, Way},
-    page::Page,
+    drawing::{Drawing, DrawnTransition, Mark, Row, StateBox},
+    page::{Page, TooLarge},
 };
 use crate::workflow::Category;
 
 /// Writes the diagram.
 pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLarge> {
     page.line("digraph workflow {")?;
-    page.line(&format!(
-        "    label=\"{}\"",
-        escape(drawing.workflow.label.as_str())
-    ))?;
+    let label = escape(drawing.workflow.label.as_str());
+    page.line(&format!("    label=\"{label}\""))?;
     page.line("    compound=true")?;
     page.line("    fontname=\"Helvetica\"")?;
     page.line("    node [shape=box, style=\"rounded,filled\", fillcolor=\"white\", fontname=\"Helvetica\"]")?;
@@ -31,9 +28,6 @@ pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLar
     }
     for way in &drawing.ways {
         arrows(drawing, way, page)?;
-    }
-    for line in holds(drawing) {
-        page.line(&line)?;
     }
     page.line("}")
 }
@@ -51,20 +45,22 @@ fn cluster(drawn: &StateBox<'_>) -> Vec<String> {
     let mut lines = vec![
         format!("    subgraph \"cluster_{}\" {{", drawn.state.code),
         format!(
-            "        label=\"{}\"; style=\"rounded,filled\"; fillcolor=\"{fill}\"; penwidth={pen}",
-            escape(drawn.state.label.as_str())
+            "        label=\"{}{}\"; style=\"rounded,filled\"; fillcolor=\"{fill}\"; penwidth={pen}",
+            escape(drawn.state.label.as_str()),
+            drawn.mark(),
         ),
     ];
-    lines.extend(
-        drawn
-            .rows
-            .iter()
-            .map(|row| format!("        {} [{}]", node(drawn, row), attributes(row))),
-    );
-    if drawn.rows.is_empty() {
+    for row in &drawn.rows {
         lines.push(format!(
-            "        {} [label=\"no status\", style=\"dashed\"]",
-            empty(drawn)
+            "        {} [{}]",
+            node(drawn, row),
+            attributes(row)
+        ));
+    }
+    if drawn.rows.is_empty() {
+        let node = empty(drawn);
+        lines.push(format!(
+            "        {node} [label=\"no status\", style=\"dashed\"]"
         ));
     }
     lines.push("    }".to_owned());
@@ -97,10 +93,9 @@ fn starts(drawing: &Drawing<'_>) -> Vec<String> {
         vec!["    start [shape=circle, label=\"\", width=0.2, fillcolor=\"black\"]".to_owned()];
     for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.can_start) {
         let style = if drawn.is_initial { "bold" } else { "solid" };
+        let (node, state) = (anchor(drawn), &drawn.state.code);
         lines.push(format!(
-            "    start -> {} [lhead=\"cluster_{}\", style={style}]",
-            anchor(drawn),
-            drawn.state.code
+            "    start -> {node} [lhead=\"cluster_{state}\", style={style}]"
         ));
     }
     lines
@@ -108,13 +103,15 @@ fn starts(drawing: &Drawing<'_>) -> Vec<String> {
 
 /// The node that stands for the whole state: its default.
 fn anchor(drawn: &StateBox<'_>) -> String {
-    drawn
-        .rows
-        .first()
-        .map_or_else(|| empty(drawn), |row| node(drawn, row))
+    let first = drawn.rows.first();
+    first.map_or_else(|| empty(drawn), |row| node(drawn, row))
 }
 
-fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), TooLarge> {
+fn arrows(
+    drawing: &Drawing<'_>,
+    way: &DrawnTransition<'_>,
+    page: &mut Page,
+) -> Result<(), TooLarge> {
     let Some(to) = drawing.boxes.get(way.to) else {
         return Ok(());
     };
@@ -123,11 +120,8 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), T
     } else {
         ""
     };
-    let landing = way
-        .transition
-        .to_status
-        .as_ref()
-        .and_then(|status| to.rows.iter().find(|row| row.code == status));
+    let landing = way.transition.to_status.as_ref();
+    let landing = landing.and_then(|status| to.rows.iter().find(|row| row.code == status));
     let (head, lhead) = match landing {
         Some(row) => (node(to, row), String::new()),
         None => (anchor(to), format!(", lhead=\"cluster_{}\"", to.state.code)),
@@ -147,12 +141,11 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), T
             "    {tail} [label=\"anywhere\", shape=plaintext, style=\"\"]"
         ));
     }
-    for (index, from) in way
-        .from
-        .iter()
-        .filter_map(|index| Some((*index, drawing.boxes.get(*index)?)))
-    {
-        let inside = index == way.to;
+    for index in &way.from {
+        let Some(from) = drawing.boxes.get(*index) else {
+            continue;
+        };
+        let inside = *index == way.to;
         let mut named = from.rows.iter().filter(|row| way.names(row)).peekable();
         if named.peek().is_none() {
             let ltail = if inside {
@@ -169,27 +162,16 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), T
     Ok(())
 }
 
-fn holds(drawing: &Drawing<'_>) -> Vec<String> {
-    let Some(held) = drawing.held().and_then(|held| drawing.boxes.get(held)) else {
-        return Vec::new();
-    };
-    let holdable = drawing.boxes.iter().filter(|drawn| drawn.state.holdable);
-    holdable.map(|drawn| {
-        format!(
-            "    {} -> {} [label=\"hold, release\", ltail=\"cluster_{}\", lhead=\"cluster_{}\", dir=both, style=dotted, constraint=false]",
-            anchor(drawn), anchor(held), drawn.state.code, held.state.code,
-        )
-    }).collect()
-}
-
 fn escape(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '"' => "\\\"".to_owned(),
-            '\\' => "\\\\".to_owned(),
-            '&' => "&amp;".to_owned(),
-            other if other.is_control() => " ".to_owned(),
-            other => other.to_string(),
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '&' => escaped.push_str("&amp;"),
+            other if other.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }

@@ -10,24 +10,24 @@ const GAP_Y: f64 = 40.0;
 const PASS_WIDTH: f64 = 10.0;
 /// Beyond this, long arrows are drawn straight, so that the largest workflow is drawn quickly.
 const PASSES_MAX: usize = 20_000;
-/// How often layers are sorted and moved; more hardly improves the picture.
+/// The rounds of sorting and moving layers; more hardly improve the picture.
 const SWEEPS: usize = 12;
 
 /// A point of the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: f64,
 }
 
-/// How large a box is.
-#[derive(Debug, Clone, Copy)]
+/// The size of a box.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Size {
     pub(super) width: f64,
     pub(super) height: f64,
 }
 
-/// Where everything is.
+/// The places of everything.
 #[derive(Debug)]
 pub(super) struct Layout {
     /// The middle of each box.
@@ -54,17 +54,13 @@ struct Picture {
 /// Places boxes with these sizes and arrows between them; arrows name boxes by index.
 pub(super) fn place(sizes: &[Size], arrows: &[(usize, usize)]) -> Layout {
     let turned = turned(sizes.len(), arrows);
-    let down: Vec<(usize, usize)> = arrows
-        .iter()
-        .zip(&turned)
-        .map(|((from, to), turned)| if *turned { (*to, *from) } else { (*from, *to) })
-        .collect();
+    let down = arrows.iter().zip(&turned);
+    let down = down.map(|((from, to), turned)| if *turned { (*to, *from) } else { (*from, *to) });
+    let down: Vec<(usize, usize)> = down.collect();
     let layer_of = longest_ways(sizes.len(), &down);
     let mut picture = Picture::new(sizes.to_vec(), layer_of);
-    let chains: Vec<Vec<usize>> = down
-        .iter()
-        .map(|(from, to)| picture.link(*from, *to))
-        .collect();
+    let chains = down.iter().map(|(from, to)| picture.link(*from, *to));
+    let chains: Vec<Vec<usize>> = chains.collect();
     picture.sort();
     picture.move_sideways();
     let size = picture.stack();
@@ -77,7 +73,7 @@ pub(super) fn place(sizes: &[Size], arrows: &[(usize, usize)]) -> Layout {
     }
 }
 
-/// Which arrows lead back to a box that the walk is still coming from.
+/// Finds the arrows that lead back to a box that the walk is still coming from.
 fn turned(nodes: usize, arrows: &[(usize, usize)]) -> Vec<bool> {
     let mut out = vec![Vec::new(); nodes];
     for (index, (from, _)) in arrows.iter().enumerate() {
@@ -198,11 +194,8 @@ impl Picture {
         }
         for sweep in 0..SWEEPS {
             for layer in self.order_of(sweep) {
-                let neighbours = if sweep.is_multiple_of(2) {
-                    &self.above
-                } else {
-                    &self.below
-                };
+                let is_down = sweep.is_multiple_of(2);
+                let neighbours = if is_down { &self.above } else { &self.below };
                 let nodes = std::mem::take(&mut self.layers[layer]);
                 let wish = |node: usize| {
                     mean(neighbours[node].iter().map(|other| rank[*other])).unwrap_or(rank[node])
@@ -294,10 +287,8 @@ impl Picture {
     fn stack(&mut self) -> Size {
         let mut y = 0.0;
         for layer in &self.layers {
-            let height = layer
-                .iter()
-                .map(|node| self.sizes[*node].height)
-                .fold(0.0, f64::max);
+            let heights = layer.iter().map(|node| self.sizes[*node].height);
+            let height = heights.fold(0.0, f64::max);
             for node in layer {
                 self.y[*node] = y + height / 2.0;
             }
@@ -305,17 +296,12 @@ impl Picture {
             y += height + GAP_Y;
         }
         let edge = |node: usize, side: f64| self.x[node] + side * self.sizes[node].width / 2.0;
-        let left = (0..self.x.len())
-            .map(|node| edge(node, -1.0))
-            .fold(f64::INFINITY, f64::min);
-        let right = (0..self.x.len())
-            .map(|node| edge(node, 1.0))
-            .fold(f64::NEG_INFINITY, f64::max);
+        let lefts = (0..self.x.len()).map(|node| edge(node, -1.0));
+        let left = lefts.fold(f64::INFINITY, f64::min);
+        let rights = (0..self.x.len()).map(|node| edge(node, 1.0));
+        let right = rights.fold(f64::NEG_INFINITY, f64::max);
         if self.x.is_empty() {
-            return Size {
-                width: 0.0,
-                height: 0.0,
-            };
+            return Size::default();
         }
         for x in &mut self.x {
             *x -= left;
@@ -337,13 +323,9 @@ impl Picture {
     /// a pair, inside a layer, and bends between pairs, so that it crosses no box. Where
     /// several meet at a box, each has a place of its own on the border.
     fn routes(&self, chains: &[Vec<usize>], turned: &[bool]) -> Vec<Vec<Point>> {
-        let ends = chains
-            .iter()
-            .map(|chain| (chain.first().copied(), chain.get(1).copied()));
+        let ends = chains.iter().map(|it| (it.first(), it.get(1)));
         let starts = self.ports(ends, 1.0);
-        let ends = chains
-            .iter()
-            .map(|chain| (chain.last().copied(), chain.iter().nth_back(1).copied()));
+        let ends = chains.iter().map(|it| (it.last(), it.iter().nth_back(1)));
         let stops = self.ports(ends, -1.0);
         let routes = chains.iter().zip(starts.into_iter().zip(stops)).zip(turned);
         routes
@@ -366,30 +348,28 @@ impl Picture {
             .collect()
     }
 
-    /// Where arrows touch their boxes: `side` is 1 for the lower border and -1 for the upper.
-    fn ports(
+    /// The points at which arrows touch their boxes: `side` is 1 for the lower border and -1 for
+    /// the upper.
+    fn ports<'c>(
         &self,
-        ends: impl Iterator<Item = (Option<usize>, Option<usize>)>,
+        ends: impl Iterator<Item = (Option<&'c usize>, Option<&'c usize>)>,
         side: f64,
     ) -> Vec<Point> {
-        let ends: Vec<(usize, usize)> = ends
-            .map(|(own, next)| (own.unwrap_or(0), next.unwrap_or(0)))
-            .collect();
+        let ends = ends.map(|(own, next)| (own.copied().unwrap_or(0), next.copied().unwrap_or(0)));
+        let ends: Vec<(usize, usize)> = ends.collect();
         let mut at: Vec<Vec<usize>> = vec![Vec::new(); self.sizes.len()];
         for (arrow, (own, _)) in ends.iter().enumerate() {
             at[*own].push(arrow);
         }
-        let mut points = vec![Point { x: 0.0, y: 0.0 }; ends.len()];
+        let mut points = vec![Point::default(); ends.len()];
         for (node, mut arrows) in at.into_iter().enumerate() {
             arrows.sort_by(|a, b| self.x[ends[*a].1].total_cmp(&self.x[ends[*b].1]));
             let step = self.sizes[node].width * 0.8 / (real(arrows.len()) + 1.0);
             let left = self.x[node] - self.sizes[node].width * 0.4;
             for (place, arrow) in arrows.into_iter().enumerate() {
                 let y = self.y[node] + side * self.sizes[node].height / 2.0;
-                points[arrow] = Point {
-                    x: left + step * (real(place) + 1.0),
-                    y,
-                };
+                let x = left + step * (real(place) + 1.0);
+                points[arrow] = Point { x, y };
             }
         }
         points

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    TooLarge,
-    drawing::{Drawing, Mark, StateBox, Way},
-    page::Page,
+    drawing::{Drawing, DrawnTransition, Mark, StateBox},
+    page::{Page, TooLarge},
 };
 
 /// Writes the diagram.
@@ -13,23 +12,14 @@ pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLar
     page.line("stateDiagram-v2")?;
     page.line("    direction TB")?;
     for drawn in &drawing.boxes {
-        page.line(&format!(
-            "    state \"{}\" as {}",
-            node_text(drawn),
-            id(drawn)
-        ))?;
+        let (text, id) = (node_text(drawn), id(drawn));
+        page.line(&format!("    state \"{text}\" as {id}"))?;
     }
     for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.can_start) {
         page.line(&format!("    [*] --> {}", id(drawn)))?;
     }
     for way in &drawing.ways {
         arrows(drawing, way, page)?;
-    }
-    if let Some(held) = drawing.held().and_then(|held| drawing.boxes.get(held)) {
-        for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.holdable) {
-            page.line(&format!("    {} --> {}: hold", id(drawn), id(held)))?;
-            page.line(&format!("    {} --> {}: release", id(held), id(drawn)))?;
-        }
     }
     for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.terminal) {
         page.line(&format!("    {} --> [*]", id(drawn)))?;
@@ -46,7 +36,8 @@ fn id(drawn: &StateBox<'_>) -> String {
 }
 
 fn node_text(drawn: &StateBox<'_>) -> String {
-    let mut text = format!("<b>{}</b>", escape(drawn.state.label.as_str()));
+    let label = escape(drawn.state.label.as_str());
+    let mut text = format!("<b>{label}</b>{}", drawn.mark());
     for row in &drawn.rows {
         let (before, after) = match row.mark {
             Mark::None => ("", ""),
@@ -58,7 +49,11 @@ fn node_text(drawn: &StateBox<'_>) -> String {
     text
 }
 
-fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), TooLarge> {
+fn arrows(
+    drawing: &Drawing<'_>,
+    way: &DrawnTransition<'_>,
+    page: &mut Page,
+) -> Result<(), TooLarge> {
     let Some(to) = drawing.boxes.get(way.to) else {
         return Ok(());
     };
@@ -81,17 +76,13 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), T
 
 fn classes(drawing: &Drawing<'_>) -> Vec<String> {
     let marked = |mark: Mark| {
-        let states = drawing
-            .boxes
-            .iter()
-            .filter(move |drawn| drawn.rows.iter().any(|row| row.mark == mark));
+        let is_marked = |drawn: &&StateBox<'_>| drawn.rows.iter().any(|row| row.mark == mark);
+        let states = drawing.boxes.iter().filter(is_marked);
         states.map(id).collect::<Vec<_>>()
     };
     let current = marked(Mark::Current);
-    let visited: Vec<_> = marked(Mark::Visited)
-        .into_iter()
-        .filter(|drawn| !current.contains(drawn))
-        .collect();
+    let mut visited = marked(Mark::Visited);
+    visited.retain(|drawn| !current.contains(drawn));
     let mut lines = Vec::new();
     for (name, style, states) in [
         (
@@ -109,16 +100,18 @@ fn classes(drawing: &Drawing<'_>) -> Vec<String> {
     lines
 }
 
-/// Everything that Mermaid, or the HTML that it makes, could take for more than text.
+/// Escapes everything that Mermaid, or the HTML that it makes, could take for more than text.
 fn escape(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
             '"' | '<' | '>' | '&' | '#' | ';' | ':' | '\\' | '`' | '{' | '}' | '[' | ']' | '*'
             | '_' | '%' | '-' | '~' => {
-                format!("#{};", u32::from(character))
+                let _ = write!(escaped, "#{};", u32::from(character));
             }
-            other if other.is_control() => " ".to_owned(),
-            other => other.to_string(),
-        })
-        .collect()
+            other if other.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }

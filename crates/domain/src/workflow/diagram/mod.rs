@@ -1,21 +1,26 @@
-//! Drawings of a workflow: Mermaid for pages, DOT for graph tools, SVG to look at.
+//! Drawings of a workflow: Mermaid for pages, DOT for graph tools, SVG as a picture.
 //!
 //! All three show states with their statuses, the default first, and transitions between
-//! them, and mark where an order stands and has been, or how many orders stand where.
+//! them, and mark where an order stands and has been, or how many orders stand where. States from
+//! which orders may be put on hold have a mark; holding and releasing are no arrows, which would
+//! cross the picture from almost everywhere.
 
+mod boxes;
+mod description;
 mod dot;
 mod drawing;
 mod layers;
 mod mermaid;
 mod page;
 mod svg;
+mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+pub use drawing::Marks;
+pub use page::TooLarge;
 
 use super::Workflow;
-use crate::order::Standing;
 
-/// How a diagram is written.
+/// The language of a diagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// A `stateDiagram-v2` of Mermaid.
@@ -24,25 +29,6 @@ pub enum Format {
     Dot,
     /// A picture that needs no other tool.
     Svg,
-}
-
-/// What a diagram shows besides the workflow; by default nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// Where an order stands.
-    pub standing: Option<Standing>,
-    /// Where it has been.
-    pub visited: BTreeSet<Standing>,
-    /// How many orders stand where; places without orders may be left out.
-    pub counts: BTreeMap<Standing, u64>,
-}
-
-/// A diagram is larger than it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the diagram has more than {max} bytes")]
-pub struct TooLarge {
-    /// The limit, in bytes.
-    pub max: usize,
 }
 
 /// Draws a workflow, however large that is.

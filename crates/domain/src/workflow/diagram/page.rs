@@ -1,6 +1,12 @@
-//! What a diagram is written on: text that ends where it would be too large.
+//! The page that a diagram is written on: text that ends where it would be too large.
 
-use super::TooLarge;
+/// A diagram is larger than it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the diagram has more than {max} bytes")]
+pub struct TooLarge {
+    /// The limit, in bytes.
+    pub max: usize,
+}
 
 /// A text of bounded size.
 #[derive(Debug)]
@@ -21,7 +27,7 @@ impl Page {
         self.text
     }
 
-    /// Says whether so many bytes more would fit.
+    /// Checks that so many bytes more would fit.
     pub(super) fn fits(&self, bytes: usize) -> Result<(), TooLarge> {
         if self.text.len().saturating_add(bytes) > self.max {
             return Err(TooLarge { max: self.max });

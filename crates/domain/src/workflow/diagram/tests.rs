@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     preset,
     value::{Label, StateCode, StatusCode},
-    workflow::{State, Trigger, sample},
+    workflow::{Standing, State, Trigger, sample},
 };
 
 fn standing(state: &str, status: &str) -> Standing {
@@ -39,23 +39,15 @@ fn mermaid_has_a_node_for_each_state_and_an_arrow_for_each_way() {
         "\
 stateDiagram-v2
     direction TB
-    state \"<b>closed</b><br/>closed\" as s_closed
-    state \"<b>complete</b><br/>complete\" as s_complete
+    state \"<b>closed</b> (holdable)<br/>closed\" as s_closed
+    state \"<b>complete</b> (holdable)<br/>complete\" as s_complete
     state \"<b>holded</b><br/>holded\" as s_holded
-    state \"<b>new</b><br/>✓ pending#58; 3<br/>received\" as s_new
-    state \"<b>processing</b><br/>processing<br/>➤ <b>packing</b>\" as s_processing
+    state \"<b>new</b> (holdable)<br/>✓ pending#58; 3<br/>received\" as s_new
+    state \"<b>processing</b> (holdable)<br/>processing<br/>➤ <b>packing</b>\" as s_processing
     [*] --> s_new
     s_complete --> s_closed: close
     s_processing --> s_complete: complete (automatic)
     s_new --> s_processing: start (on invoice, ship)
-    s_closed --> s_holded: hold
-    s_holded --> s_closed: release
-    s_complete --> s_holded: hold
-    s_holded --> s_complete: release
-    s_new --> s_holded: hold
-    s_holded --> s_new: release
-    s_processing --> s_holded: hold
-    s_holded --> s_processing: release
     s_closed --> [*]
     classDef current fill:#fff3bf,stroke:#e67700,stroke-width:3px
     class s_processing current
@@ -93,12 +85,12 @@ digraph workflow {
     node [shape=box, style=\"rounded,filled\", fillcolor=\"white\", fontname=\"Helvetica\"]
     edge [fontname=\"Helvetica\", fontsize=10]
     subgraph \"cluster_new\" {
-        label=\"new\"; style=\"rounded,filled\"; fillcolor=\"#e7f5ff\"; penwidth=1
+        label=\"new (holdable)\"; style=\"rounded,filled\"; fillcolor=\"#e7f5ff\"; penwidth=1
         \"new/pending\" [label=\"pending: 3\", fillcolor=\"#c3fae8\"]
         \"new/received\" [label=\"received\"]
     }
     subgraph \"cluster_processing\" {
-        label=\"processing\"; style=\"rounded,filled\"; fillcolor=\"#fff9db\"; penwidth=1
+        label=\"processing (holdable)\"; style=\"rounded,filled\"; fillcolor=\"#fff9db\"; penwidth=1
         \"processing/processing\" [label=\"processing\"]
         \"processing/packing\" [label=\"packing\", fillcolor=\"#ffd43b\", penwidth=3]
     }
@@ -114,17 +106,7 @@ digraph workflow {
 #[test]
 fn labels_are_only_text() {
     let nasty = "a\"b<script>&'c\\ ; } ]]> --> #35; : {%";
-    let mut workflow = workflow();
-    workflow.label = Label::new(nasty).unwrap();
-    for state in &mut workflow.states {
-        state.label = Label::new(nasty).unwrap();
-    }
-    for status in &mut workflow.statuses {
-        status.label = Label::new(nasty).unwrap();
-    }
-    for transition in &mut workflow.transitions {
-        transition.label = Label::new(nasty).unwrap();
-    }
+    let workflow = labelled(nasty);
     let svg = render(&workflow, Format::Svg, &Marks::default());
     let picture = roxmltree::Document::parse(&svg).unwrap();
     let texts: Vec<_> = picture
@@ -208,6 +190,119 @@ fn the_picture_shows_every_part_and_nothing_overlaps() {
             }
         }
     }
+}
+
+#[test]
+fn the_picture_says_in_words_what_it_shows() {
+    let svg = render(&workflow(), Format::Svg, &marks());
+    let picture = roxmltree::Document::parse(&svg).unwrap();
+    let root = picture.root_element();
+    assert_eq!(root.attribute("role"), Some("img"));
+    let text = |id: &str| {
+        let mut nodes = picture.descendants();
+        let named = nodes.find(|node| node.attribute("id") == Some(id));
+        named.and_then(|node| node.text()).unwrap().to_owned()
+    };
+    let ids = root.attribute("aria-labelledby").unwrap().split(' ');
+    assert_eq!(
+        ids.map(text).collect::<Vec<_>>(),
+        [
+            "Order",
+            "State closed, terminal, holdable: closed. State complete, holdable: complete. \
+             State holded: holded. State new, initial, holdable: pending: 3 (visited), received. \
+             State processing, holdable: processing, packing (the order stands here). \
+             Transition close: from complete to closed. \
+             Transition complete (automatic): from processing to complete. \
+             Transition start (on invoice, ship): from new to processing.",
+        ]
+    );
+    let svg = render(&large(), Format::Svg, &Marks::default());
+    let picture = roxmltree::Document::parse(&svg).unwrap();
+    let words = picture.descendants().find(|node| node.has_tag_name("desc"));
+    let words = words.and_then(|node| node.text()).unwrap();
+    assert!(words.len() < 5_000 && words.ends_with(". There is more."));
+}
+
+/// A workflow of which every label is this one.
+fn labelled(label: &str) -> Workflow {
+    let label = Label::new(label).unwrap();
+    let mut workflow = workflow();
+    workflow.label = label.clone();
+    for state in &mut workflow.states {
+        state.label = label.clone();
+    }
+    for status in &mut workflow.statuses {
+        status.label = label.clone();
+    }
+    for transition in &mut workflow.transitions {
+        transition.label = label.clone();
+    }
+    workflow
+}
+
+#[test]
+fn what_is_cut_is_whole_where_the_mouse_rests() {
+    let mut workflow = labelled("abcdefgh ".repeat(14).trim_end());
+    let guard = "order.grand_total > 1000 && order.attributes['warehouse'] == 'a long name'";
+    workflow.transitions[0].guard = Some(sample::expression(guard));
+    let svg = render(&workflow, Format::Svg, &Marks::default());
+    let picture = roxmltree::Document::parse(&svg).unwrap();
+    let mut count = 0;
+    for node in picture.descendants() {
+        let begin = node.text().and_then(|text| text.strip_suffix('…'));
+        let Some(begin) = begin.filter(|_| node.has_tag_name("text")) else {
+            continue;
+        };
+        let mut around = node.parent().unwrap().children();
+        let title = around.find(|node| node.has_tag_name("title")).unwrap();
+        assert!(title.text().unwrap().contains(begin), "{begin}");
+        count += 1;
+    }
+    let parts = workflow.states.len() + workflow.assignments.len() + workflow.transitions.len();
+    assert_eq!(count, parts + 1);
+}
+
+#[test]
+fn labels_from_right_to_left_begin_on_the_right() {
+    for label in [
+        "\u{5d4}\u{5d6}\u{5de}\u{5e0}\u{5d4} (1)",
+        "1. \u{637}\u{644}\u{628}",
+    ] {
+        let svg = render(&labelled(label), Format::Svg, &Marks::default());
+        let picture = roxmltree::Document::parse(&svg).unwrap();
+        let number = |node: roxmltree::Node<'_, '_>, name: &str| -> f64 {
+            node.attribute(name).unwrap().parse().unwrap()
+        };
+        let mut count = 0;
+        for node in picture.descendants() {
+            if node.attribute("class") != Some("state first") {
+                continue;
+            }
+            assert_eq!(node.attribute("direction"), Some("rtl"));
+            let mut around = node.parent().unwrap().children();
+            let rect = around.find(|node| node.has_tag_name("rect")).unwrap();
+            let right = number(rect, "x") + number(rect, "width");
+            assert!((right - 10.0 - number(node, "x")).abs() < 0.2);
+            count += 1;
+        }
+        assert_eq!(count, 1);
+    }
+    assert!(!render(&workflow(), Format::Svg, &marks()).contains("rtl"));
+}
+
+/// So they follow whether the reader prefers dark colours.
+#[test]
+fn only_statuses_bring_their_colours() {
+    let workflow = preset::all().next().unwrap().workflow().unwrap();
+    let svg = render(&workflow, Format::Svg, &Marks::default());
+    assert!(svg.contains("@media (prefers-color-scheme: dark)"));
+    let picture = roxmltree::Document::parse(&svg).unwrap();
+    let mut coloured = picture.descendants().filter(|node| {
+        node.attribute("fill")
+            .or(node.attribute("stroke"))
+            .is_some()
+    });
+    assert!(coloured.all(|node| node.has_tag_name("circle")));
 }
 
 fn rectangle(node: roxmltree::Node<'_, '_>) -> [f64; 4] {

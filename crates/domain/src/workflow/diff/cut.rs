@@ -3,7 +3,7 @@
 
 /// The most characters of a value, or of what differs of it.
 pub(super) const VALUE_CHARACTERS_MAX: usize = 200;
-/// How much is shown of what is equal before and after it.
+/// The most characters that are shown of what is equal before and after it.
 const CONTEXT_CHARACTERS: usize = 40;
 
 /// The beginning of a value that has nothing to be compared with.
@@ -31,12 +31,12 @@ fn is_short(value: &str) -> bool {
     value.chars().nth(VALUE_CHARACTERS_MAX).is_none()
 }
 
-/// How many characters are equal before the first ones that are not.
+/// The number of characters that are equal before the first ones that are not.
 fn equal<'c>(pairs: impl Iterator<Item = (&'c char, &'c char)>) -> usize {
     pairs.take_while(|(one, other)| one == other).count()
 }
 
-/// What lies between `head` and `tail` characters, which are equal, with some of these.
+/// The text between `head` and `tail` characters, which are equal, with some of these.
 fn window(text: &[char], head: usize, tail: usize) -> String {
     let end = text.len() - tail;
     let from = head.saturating_sub(CONTEXT_CHARACTERS);
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(beginning(&"ü".repeat(201)), "ü".repeat(200) + "…");
     }
 
-    /// Texts that are equal over long stretches.
+    /// Texts that are equal over long runs.
     fn repetitive() -> impl Strategy<Value = String> {
         proptest::collection::vec(
             prop_oneof![

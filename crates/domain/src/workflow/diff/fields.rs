@@ -1,158 +1,81 @@
-//! What each part of a workflow says, field by field.
+//! The parts of a workflow, field by field, as a person reads them.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::Serialize;
-
-use crate::workflow::{
-    Action, ActionPath, Assignment, Channel, Email, Operation, Policy, Publish, State, Status,
-    Subject, Transition, Trigger, Webhook, Work, Workflow, Writing,
+use crate::{
+    guard::Expression,
+    value::{
+        Color, Description, Label, OperationCode, Period, StateCode, StatusCode, StoreView,
+        TemplateName,
+    },
+    workflow::{
+        Action, ActionPath, Assignment, Category, Channel, CommentStatus, CopyMethod, Effect,
+        Email, Identity, Notify, Operation, Overpayment, Policy, Publish, RefundedUnits, State,
+        Status, StatusSharing, Subject, Transition, Trigger, Webhook, Work, Workflow, Writing,
+    },
 };
 
 /// The fields of a part in the order in which they are shown; none for one that says nothing.
 pub(super) type Fields = Vec<(Cow<'static, str>, Option<String>)>;
 
-/// The parts of a workflow, each with what it says.
+/// The parts of a workflow, each with its fields.
 pub(super) fn parts(workflow: &Workflow) -> BTreeMap<Subject, Fields> {
     let own = [(Subject::Workflow, workflow_fields(workflow))];
-    let operations = workflow
-        .operations
-        .iter()
-        .map(|o| (Subject::Operation(o.code.clone()), operation(o)));
-    let statuses = workflow
-        .statuses
-        .iter()
-        .map(|s| (Subject::Status(s.code.clone()), status(s)));
-    let states = workflow
-        .states
-        .iter()
-        .map(|s| (Subject::State(s.code.clone()), state(s)));
-    let assignments = workflow.assignments.iter().map(|a| {
-        (
-            Subject::Assignment(a.state.clone(), a.status.clone()),
-            assignment(a),
-        )
+    let operations = workflow.operations.iter();
+    let operations = operations.map(|it| (it.subject(), operation(it)));
+    let statuses = workflow.statuses.iter();
+    let statuses = statuses.map(|it| (it.subject(), status(it)));
+    let states = workflow.states.iter().map(|it| (it.subject(), state(it)));
+    let assignments = workflow.assignments.iter();
+    let assignments = assignments.map(|it| (it.subject(), assignment(it)));
+    let transitions = workflow.transitions.iter();
+    let transitions = transitions.map(|it| (it.subject(), transition(it)));
+    let actions = workflow.actions().map(|(point, it)| {
+        let code = it.code.clone();
+        (Subject::Action(ActionPath { point, code }), action(it))
     });
-    let transitions = workflow
-        .transitions
-        .iter()
-        .map(|t| (Subject::Transition(t.code.clone()), transition(t)));
-    let actions = workflow.actions().map(|(occasion, a)| {
-        let code = a.code.clone();
-        (Subject::Action(ActionPath { occasion, code }), action(a))
-    });
-    own.into_iter()
-        .chain(operations)
-        .chain(statuses)
-        .chain(states)
-        .chain(assignments)
-        .chain(transitions)
-        .chain(actions)
-        .collect()
+    let parts = own.into_iter().chain(operations).chain(statuses);
+    let parts = parts.chain(states).chain(assignments);
+    parts.chain(transitions).chain(actions).collect()
+}
+
+/// Takes a part apart and shows its fields, in this order, under names with this prefix; the others
+/// are named, so that a new one fails to compile.
+macro_rules! shown {
+    ($part:expr, $whole:ident, $prefix:literal { $($field:ident),* } but { $($other:ident),* }) => {{
+        let $whole { $($field,)* $($other: _,)* } = $part;
+        fields([$((concat!($prefix, stringify!($field)), $field.shown())),*])
+    }};
 }
 
 fn workflow_fields(workflow: &Workflow) -> Fields {
-    let Workflow {
-        code: _,
-        label,
-        description,
-        initial_state,
-        default_store_view,
-        comment_status,
-        status_sharing,
-        refunded_units,
-        overpayment,
-        operations: _,
-        max_cascade,
-        states: _,
-        statuses: _,
-        assignments: _,
-        transitions: _,
-        on_create: _,
-        on_comment: _,
-    } = workflow;
-    fields([
-        ("label", some(label)),
-        ("description", some(description)),
-        ("initial_state", some(initial_state)),
-        (
-            "default_store_view",
-            default_store_view.as_ref().and_then(some),
-        ),
-        ("comment_status", word(comment_status)),
-        ("status_sharing", word(status_sharing)),
-        ("refunded_units", word(refunded_units)),
-        ("overpayment", word(overpayment)),
-        ("max_cascade", some(max_cascade)),
-    ])
+    shown!(workflow, Workflow, "" {
+        label, description, initial_state, default_store_view, comment_status, status_sharing,
+        refunded_units, overpayment, max_cascade
+    } but { code, operations, states, statuses, assignments, transitions, on_create, on_comment })
 }
 
 fn operation(operation: &Operation) -> Fields {
-    let Operation {
-        code: _,
-        label,
-        effect,
-        roles,
-        guard,
-        actions: _,
-    } = operation;
-    fields([
-        ("label", some(label)),
-        ("effect", word(effect)),
-        ("roles", list(roles)),
-        ("guard", guard.as_ref().and_then(some)),
-    ])
+    shown!(operation, Operation, "" { label, effect, roles, guard } but { code, actions })
 }
 
+/// The fields of a status; the labels of its store views come after its own.
 fn status(status: &Status) -> Fields {
-    let Status {
-        code: _,
-        label,
-        store_view_labels,
-        description,
-        color,
-        position,
-        retired,
-        on_enter: _,
-    } = status;
-    let mut all = fields([("label", some(label))]);
-    all.extend(store_view_labels.iter().map(|(view, label)| {
+    let mut all = shown!(status, Status, "" {
+        label, description, color, position, retired
+    } but { code, store_view_labels, on_enter });
+    let labels = status.store_view_labels.iter().map(|(view, label)| {
         let name = format!("store_view_labels.{view}");
-        (Cow::Owned(name), some(label))
-    }));
-    all.extend(fields([
-        ("description", some(description)),
-        ("color", color.as_ref().and_then(some)),
-        ("position", some(position)),
-        ("retired", flag(*retired)),
-    ]));
+        (Cow::Owned(name), label.shown())
+    });
+    all.splice(1..1, labels);
     all
 }
 
 fn state(state: &State) -> Fields {
-    let State {
-        code: _,
-        label,
-        category,
-        can_start,
-        operations,
-        holdable,
-        terminal,
-        entry_guard,
-        position,
-        on_enter: _,
-        on_leave: _,
-    } = state;
-    fields([
-        ("label", some(label)),
-        ("category", word(category)),
-        ("can_start", flag(*can_start)),
-        ("holdable", flag(*holdable)),
-        ("terminal", flag(*terminal)),
-        ("operations", list(operations)),
-        ("entry_guard", entry_guard.as_ref().and_then(some)),
-        ("position", some(position)),
-    ])
+    shown!(state, State, "" {
+        label, category, can_start, holdable, terminal, operations, entry_guard, position
+    } but { code, on_enter, on_leave })
 }
 
 fn assignment(assignment: &Assignment) -> Fields {
@@ -169,52 +92,13 @@ fn assignment(assignment: &Assignment) -> Fields {
 }
 
 fn transition(transition: &Transition) -> Fields {
-    let Transition {
-        code: _,
-        label,
-        description,
-        from_statuses,
-        from_states,
-        to_state,
-        to_status,
-        guard,
-        trigger,
-        operation,
-        reverse,
-        visible_to_customer,
-        notify_customer,
-        roles,
-        actions: _,
-        position,
-    } = transition;
-    let trigger = match trigger {
-        Trigger::Manual => "manual".to_owned(),
-        Trigger::Automatic => "automatic".to_owned(),
-        Trigger::After(period) => format!("after {period}"),
-        Trigger::At(expression) => format!("at {expression}"),
-        Trigger::OnOperations(operations) => {
-            format!("on_operations {}", list(operations).unwrap_or_default())
-        }
-    };
-    fields([
-        ("label", some(label)),
-        ("description", some(description)),
-        ("from_states", list(from_states)),
-        ("from_statuses", list(from_statuses)),
-        ("to_state", some(to_state)),
-        ("to_status", to_status.as_ref().and_then(some)),
-        ("guard", guard.as_ref().and_then(some)),
-        ("trigger", Some(trigger)),
-        ("operation", operation.as_ref().and_then(some)),
-        ("reverse", flag(*reverse)),
-        ("visible_to_customer", flag(*visible_to_customer)),
-        ("notify_customer", flag(*notify_customer)),
-        ("roles", list(roles)),
-        ("position", some(position)),
-    ])
+    shown!(transition, Transition, "" {
+        label, description, from_states, from_statuses, to_state, to_status, guard, trigger,
+        operation, reverse, visible_to_customer, notify_customer, roles, position
+    } but { code, actions })
 }
 
-/// What an action says, with its options as paths of documents.
+/// The fields of an action, with its options as paths of documents.
 fn action(action: &Action) -> Fields {
     let Action {
         code: _,
@@ -229,9 +113,9 @@ fn action(action: &Action) -> Fields {
         Work::Write(writing) => written(writing),
     };
     all.extend(fields([
-        ("condition", condition.as_ref().and_then(some)),
-        ("description", some(description)),
-        ("position", some(position)),
+        ("condition", condition.shown()),
+        ("description", description.shown()),
+        ("position", position.shown()),
         ("active", some(active)),
     ]));
     all
@@ -243,39 +127,14 @@ fn sending(channel: &Channel, policy: &Policy) -> Fields {
         Channel::Email(email) => mail(email),
         Channel::Publish(Publish { subject }) => fields([("publish.subject", some(subject))]),
     };
-    let Policy {
-        attempts,
-        backoff,
-        timeout,
-    } = policy;
-    all.extend(fields([
-        ("attempts", some(attempts)),
-        ("backoff", some(backoff)),
-        ("timeout", some(timeout)),
-    ]));
+    all.extend(shown!(policy, Policy, "" { attempts, backoff, timeout } but { }));
     all
 }
 
 fn mail(email: &Email) -> Fields {
-    let Email {
-        identity,
-        template,
-        guest_template,
-        customer,
-        copy_to,
-        copy_method,
-    } = email;
-    fields([
-        ("email.template", some(template)),
-        (
-            "email.guest_template",
-            guest_template.as_ref().and_then(some),
-        ),
-        ("email.identity", word(identity)),
-        ("email.customer", word(customer)),
-        ("email.copy_to", list(copy_to)),
-        ("email.copy_method", word(copy_method)),
-    ])
+    shown!(email, Email, "email." {
+        template, guest_template, identity, customer, copy_to, copy_method
+    } but { })
 }
 
 fn written(writing: &Writing) -> Fields {
@@ -299,29 +158,80 @@ fn written(writing: &Writing) -> Fields {
 }
 
 fn fields<const N: usize>(fields: [(&'static str, Option<String>); N]) -> Fields {
-    let fields = fields.into_iter();
-    fields
-        .map(|(name, value)| (Cow::Borrowed(name), value))
-        .collect()
+    let fields = fields.map(|(name, value)| (Cow::Borrowed(name), value));
+    fields.into()
 }
 
 fn some(value: &impl ToString) -> Option<String> {
     Some(value.to_string()).filter(|text| !text.is_empty())
 }
 
-fn flag(set: bool) -> Option<String> {
-    set.then(|| "true".to_owned())
+/// A field as a person reads it; none where it says nothing.
+trait Shown {
+    fn shown(&self) -> Option<String>;
 }
 
-fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
+macro_rules! texts {
+    ($($name:ident),+) => {
+        $(impl Shown for $name {
+            fn shown(&self) -> Option<String> {
+                some(self)
+            }
+        })+
+    };
 }
 
-/// The word that documents use for a value of an enum.
-fn word(value: &impl Serialize) -> Option<String> {
-    serde_json::to_value(value)
-        .ok()?
-        .as_str()
-        .map(str::to_owned)
+texts! {
+    Label, Description, StateCode, StatusCode, OperationCode, StoreView, Color, Expression,
+    TemplateName, Period, u32, i32
+}
+
+/// The words that documents use for the values of enums.
+macro_rules! words {
+    ($($name:ident),+) => {
+        $(impl Shown for $name {
+            fn shown(&self) -> Option<String> {
+                serde_json::to_value(self).ok()?.as_str().map(str::to_owned)
+            }
+        })+
+    };
+}
+
+words! {
+    CommentStatus, StatusSharing, RefundedUnits, Overpayment, Effect, Category, Identity, Notify,
+    CopyMethod
+}
+
+/// A flag that is not set says nothing.
+impl Shown for bool {
+    fn shown(&self) -> Option<String> {
+        self.then(|| "true".to_owned())
+    }
+}
+
+impl<T: Shown> Shown for Option<T> {
+    fn shown(&self) -> Option<String> {
+        self.as_ref()?.shown()
+    }
+}
+
+impl<T: ToString> Shown for Vec<T> {
+    fn shown(&self) -> Option<String> {
+        let items: Vec<String> = self.iter().map(ToString::to_string).collect();
+        (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
+    }
+}
+
+impl Shown for Trigger {
+    fn shown(&self) -> Option<String> {
+        Some(match self {
+            Self::Manual => "manual".to_owned(),
+            Self::Automatic => "automatic".to_owned(),
+            Self::After(period) => format!("after {period}"),
+            Self::At(expression) => format!("at {expression}"),
+            Self::OnOperations(operations) => {
+                format!("on_operations {}", operations.shown().unwrap_or_default())
+            }
+        })
+    }
 }

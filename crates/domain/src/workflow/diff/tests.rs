@@ -5,8 +5,8 @@ use crate::{
     template::Template,
     value::{Description, EndpointCode},
     workflow::{
-        Action, Channel, Policy, Trigger, Webhook, Work, Writing, document::sample::workflows,
-        sample,
+        Action, Channel, Policy, Trigger, Webhook, Work, Writing,
+        document::tests::sample::workflows, sample,
     },
 };
 

@@ -1,4 +1,4 @@
-//! What serde asks the reader of a document for: fields, entries, items, and one of several variants.
+//! The parts of a document that serde asks its reader for: fields, entries, items and variants.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -7,7 +7,7 @@ use serde::de::{
     value::StrDeserializer,
 };
 
-use super::reader::{Failure, Reader};
+use super::reader::{ReadError, Reader};
 use crate::value::{Invalid, StoreView, WorkflowCode, legal_code, nearest};
 
 /// The names by which maps ask for their entries.
@@ -44,7 +44,7 @@ const OTHER_NAMES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What the keys of a map are.
+/// The sort of keys of a map.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Keys {
     Codes,
@@ -76,25 +76,25 @@ impl Keys {
 pub(super) struct OneOrNone<'r, 'de>(pub(super) &'r mut Reader<'de>);
 
 impl<'de> SeqAccess<'de> for OneOrNone<'_, 'de> {
-    type Error = Failure;
+    type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Failure> {
+    ) -> Result<Option<T::Value>, ReadError> {
         Ok(self.0.guarded(seed))
     }
 }
 
 /// The fields of a part.
-pub(super) struct Fields<'r, 'de> {
+pub(super) struct FieldMap<'r, 'de> {
     reader: &'r mut Reader<'de>,
     known: &'static [&'static str],
     given: BTreeSet<&'static str>,
     path: usize,
 }
 
-impl<'r, 'de> Fields<'r, 'de> {
+impl<'r, 'de> FieldMap<'r, 'de> {
     pub(super) fn new(reader: &'r mut Reader<'de>, fields: &'static [&'static str]) -> Self {
         let path = reader.path.len();
         Self {
@@ -105,7 +105,7 @@ impl<'r, 'de> Fields<'r, 'de> {
         }
     }
 
-    /// Says of a key that is not known which one was probably meant, else which there are.
+    /// Names the key that was probably meant by one that is not known, else those that there are.
     fn unknown(&mut self, key: &str) -> String {
         let other = OTHER_NAMES
             .iter()
@@ -122,13 +122,13 @@ impl<'r, 'de> Fields<'r, 'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
-    type Error = Failure;
+impl<'de> MapAccess<'de> for FieldMap<'_, 'de> {
+    type Error = ReadError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Failure> {
+    ) -> Result<Option<K::Value>, ReadError> {
         while let Some((key, place)) = self.reader.next_key() {
             let mut fields = self.known.iter().copied();
             let problem = match fields.find(|field| *field == key) {
@@ -147,22 +147,20 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         Ok(None)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let read = seed.deserialize(&mut *self.reader);
-        self.reader.path.back_to(self.path);
-        read
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        self.reader.below(self.path, seed)
     }
 }
 
 /// The entries of a map.
-pub(super) struct Entries<'r, 'de> {
+pub(super) struct EntryMap<'r, 'de> {
     reader: &'r mut Reader<'de>,
     keys: Keys,
     given: BTreeSet<Cow<'de, str>>,
     path: usize,
 }
 
-impl<'r, 'de> Entries<'r, 'de> {
+impl<'r, 'de> EntryMap<'r, 'de> {
     pub(super) fn new(reader: &'r mut Reader<'de>, keys: Keys) -> Self {
         let path = reader.path.len();
         Self {
@@ -174,13 +172,13 @@ impl<'r, 'de> Entries<'r, 'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Entries<'_, 'de> {
-    type Error = Failure;
+impl<'de> MapAccess<'de> for EntryMap<'_, 'de> {
+    type Error = ReadError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Failure> {
+    ) -> Result<Option<K::Value>, ReadError> {
         while let Some((key, place)) = self.reader.next_key() {
             self.reader.path.key(&key);
             let problem = if self.given.contains(&key) {
@@ -208,117 +206,70 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
         Ok(None)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let read = seed.deserialize(&mut *self.reader);
-        self.reader.path.back_to(self.path);
-        read
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        self.reader.below(self.path, seed)
     }
 }
 
 /// The items of a list.
-pub(super) struct Items<'r, 'de> {
-    reader: &'r mut Reader<'de>,
-    count: usize,
+pub(super) struct ItemList<'r, 'de> {
+    pub(super) reader: &'r mut Reader<'de>,
+    pub(super) count: usize,
 }
 
-impl<'r, 'de> Items<'r, 'de> {
-    pub(super) fn new(reader: &'r mut Reader<'de>) -> Self {
-        Self { reader, count: 0 }
-    }
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, 'de> {
-    type Error = Failure;
+impl<'de> SeqAccess<'de> for ItemList<'_, 'de> {
+    type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Failure> {
+    ) -> Result<Option<T::Value>, ReadError> {
         if self.reader.ends() {
             return Ok(None);
         }
         let path = self.reader.path.len();
         self.reader.path.index(self.count);
         self.count += 1;
-        let read = seed.deserialize(&mut *self.reader);
-        self.reader.path.back_to(path);
-        read.map(Some)
+        self.reader.below(path, seed).map(Some)
     }
 }
 
-/// One of several variants, as a word.
-pub(super) struct Word(pub(super) &'static str);
+/// One of several variants: a word, or a key with a value that a reader reads.
+pub(super) struct Variant<'r, 'de> {
+    pub(super) word: &'static str,
+    pub(super) reader: Option<&'r mut Reader<'de>>,
+}
 
-impl<'de> EnumAccess<'de> for Word {
-    type Error = Failure;
+impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
+    type Error = ReadError;
     type Variant = Self;
 
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Failure> {
-        Ok((seed.deserialize(text(self.0))?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Word {
-    type Error = Failure;
-
-    fn unit_variant(self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Failure> {
-        let word = self.0;
-        let problem = format!("must say more: {word} has a value, as in {{{word}: …}}");
-        Err(Failure::Problem(problem))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
-        Err(not_in_the_layout())
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Failure> {
-        Err(not_in_the_layout())
-    }
-}
-
-/// One of several variants, as a key with a value.
-pub(super) struct Pair<'r, 'de> {
-    reader: &'r mut Reader<'de>,
-    word: &'static str,
-}
-
-impl<'r, 'de> Pair<'r, 'de> {
-    pub(super) fn new(reader: &'r mut Reader<'de>, word: &'static str) -> Self {
-        Self { reader, word }
-    }
-}
-
-impl<'de> EnumAccess<'de> for Pair<'_, 'de> {
-    type Error = Failure;
-    type Variant = Self;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Failure> {
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), ReadError> {
         Ok((seed.deserialize(text(self.word))?, self))
     }
 }
 
-impl<'de> VariantAccess<'de> for Pair<'_, 'de> {
-    type Error = Failure;
+impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
+    type Error = ReadError;
 
-    fn unit_variant(self) -> Result<(), Failure> {
+    fn unit_variant(self) -> Result<(), ReadError> {
+        if self.reader.is_none() {
+            return Ok(());
+        }
+        let problem = format!("must be {} alone, without a value", self.word);
+        Err(ReadError::Problem(problem))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
+        if let Some(reader) = self.reader {
+            return reader.guarded(seed).ok_or(ReadError::Noted);
+        }
         let word = self.word;
-        let problem = format!("must be {word} alone, without a value");
-        Err(Failure::Problem(problem))
+        let problem = format!("must say more: {word} has a value, as in {{{word}: …}}");
+        Err(ReadError::Problem(problem))
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
-        self.reader.guarded(seed).ok_or(Failure::Noted)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, ReadError> {
         Err(not_in_the_layout())
     }
 
@@ -326,16 +277,16 @@ impl<'de> VariantAccess<'de> for Pair<'_, 'de> {
         self,
         _: &'static [&'static str],
         _: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ReadError> {
         Err(not_in_the_layout())
     }
 }
 
 /// Nothing in the layout has variants with several values.
-fn not_in_the_layout() -> Failure {
-    Failure::custom("must not be given")
+fn not_in_the_layout() -> ReadError {
+    ReadError::custom("must not be given")
 }
 
-fn text(key: &str) -> StrDeserializer<'_, Failure> {
+fn text(key: &str) -> StrDeserializer<'_, ReadError> {
     StrDeserializer::new(key)
 }

@@ -1,117 +1,26 @@
-//! Actions in documents: their layout, what is asked of them, and the way there and back.
+//! Actions in documents: what is asked of them, and the way there and back.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    apply::{Missing, put_all, set, set_codes, set_some},
-    export::{Place, codes, flag, text},
-    keyed::{Codes, Keyed, Part},
-    layout::{Actions, WorkflowPart, part},
+    defaults,
+    forms::TextPart,
+    layout::{ActionPart, Actions, CommentPart, EmailPart, PublishPart, WebhookPart, WorkflowPart},
+    missing::Missing,
+    put::{PartField, Positions, put_all, unless_usual},
     remark::REMARKS_MAX,
 };
 use crate::{
-    guard::Expression,
     template::Template,
-    value::{
-        ActionCode, Description, EmailAddress, EndpointCode, Invalid, Period, TemplateName,
-        TransitionCode,
-    },
-    workflow::{
-        Action, Channel, CopyMethod, Email, Identity, Notify, Policy, Publish, Webhook, Work,
-        Writing,
-    },
+    value::{ActionCode, Description},
+    workflow::{Action, Channel, Policy, Publish, Webhook, Work, Writing},
 };
 
-part! {
-    /// An action: exactly one of the six things that can be done, and when.
-    ActionPart {
-        description: Description,
-        webhook: WebhookPart,
-        email: EmailPart,
-        publish: PublishPart,
-        comment: CommentPart,
-        transition: TransitionCode,
-        condition: Expression,
-        attempts: u32,
-        backoff: Period,
-        timeout: Period,
-        position: i32,
-        active: bool,
-    }
-    maps { set_attributes: Keyed<String, TextPart> }
-}
-
-/// A text with placeholders, which a document must have right.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct TextPart(Template);
-
-impl Part for TextPart {
-    fn heap_bytes(&self) -> usize {
-        self.0.heap_bytes()
-    }
-}
-
-impl Part for ActionPart {
-    fn heap_bytes(&self) -> usize {
-        let subject = self.publish.as_ref().and_then(|part| part.subject.as_ref());
-        let text = self.comment.as_ref().and_then(|part| part.text.as_ref());
-        subject.into_iter().chain(text).map(Part::heap_bytes).sum()
-    }
-
-    fn stand_in() -> Option<Self> {
-        Some(Self::default())
-    }
-}
-
-impl TryFrom<String> for TextPart {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Template::new(&text).map(Self)
-    }
-}
-
-part! {
-    /// A webhook.
-    WebhookPart { endpoint: EndpointCode }
-    maps {}
-}
-
-part! {
-    /// A mail.
-    EmailPart {
-        template: TemplateName,
-        guest_template: TemplateName,
-        identity: Identity,
-        customer: Notify,
-        copy_to: Codes<EmailAddress>,
-        copy_method: CopyMethod,
-    }
-    maps {}
-}
-
-part! {
-    /// An event.
-    PublishPart { subject: TextPart }
-    maps {}
-}
-
-part! {
-    /// A comment.
-    CommentPart {
-        text: TextPart,
-        visible_to_customer: bool,
-    }
-    maps {}
-}
-
-/// What can be done, for texts about actions that say nothing or too much.
+/// The works that there are, for texts about actions that say nothing or too much.
 pub(super) const WORKS: &str = "webhook, email, publish, comment, set_attributes or transition";
 
-/// Names actions that say two things, or how often to try what is not tried again, each with what is wrong; the first
-/// hundred.
+/// Names actions that say two things, or how often to try what is not tried again, each with what
+/// is wrong; the first hundred.
 pub(super) fn check(part: &WorkflowPart) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     check_all("on_create", &part.on_create, &mut problems);
@@ -144,7 +53,7 @@ fn check_all(place: &str, actions: &Actions, problems: &mut Vec<(String, String)
     problems.extend(wrong.take(REMARKS_MAX.saturating_sub(problems.len())));
 }
 
-/// What is wrong with an action, each with the rest of the path of what it is about.
+/// The mistakes of an action, each with the rest of the path of what it is about.
 fn problems_of(part: &ActionPart) -> Vec<(String, String)> {
     let sent = [
         part.webhook.is_some(),
@@ -170,7 +79,7 @@ fn problems_of(part: &ActionPart) -> Vec<(String, String)> {
     problems.collect()
 }
 
-/// What an action is answered with that is not sent, but shall be tried again.
+/// The answer to an action that is not sent, but shall be tried again.
 const WRITTEN: &str =
     "is written with the step, so attempts, backoff and timeout mean nothing to it";
 
@@ -179,7 +88,7 @@ fn has_policy(part: &ActionPart) -> bool {
     part.attempts.is_some() || part.backoff.is_some() || part.timeout.is_some()
 }
 
-/// How often an action is tried, where it leaves out what is kept.
+/// The policy of an action, where it leaves out what is kept.
 fn policy(part: &ActionPart, kept: Policy) -> Policy {
     Policy {
         attempts: part.attempts.unwrap_or(kept.attempts),
@@ -215,14 +124,7 @@ fn action(
             work: given.unwrap_or_else(|| old.work.clone()),
             ..old.clone()
         },
-        None => Action {
-            code: code.clone(),
-            description: Description::default(),
-            work: given?,
-            condition: None,
-            position,
-            active: true,
-        },
+        None => bare(code, given?, position),
     };
     match &mut action.work {
         Work::Send(_, kept) => {
@@ -236,11 +138,20 @@ fn action(
         Work::Write(_) if has_policy(part) && !is_written(part) => missing.refuse(at, WRITTEN),
         Work::Write(_) => {}
     }
-    set(&mut action.description, part.description.as_ref());
-    set_some(&mut action.condition, part.condition.as_ref());
-    set(&mut action.position, part.position.as_ref());
-    set(&mut action.active, part.active.as_ref());
+    part.put_into(&mut action);
     Some(action)
+}
+
+/// An action that says nothing but what is done.
+fn bare(code: &ActionCode, work: Work, position: i32) -> Action {
+    Action {
+        code: code.clone(),
+        description: Description::default(),
+        work,
+        condition: None,
+        position,
+        active: true,
+    }
 }
 
 /// Whether a part says that its action is written with the step.
@@ -248,26 +159,23 @@ fn is_written(part: &ActionPart) -> bool {
     part.comment.is_some() || part.transition.is_some() || !part.set_attributes.is_empty()
 }
 
-/// What is to be done, where the part says it, on top of what was to be done: of the same kind of work, what the part
-/// does not name is kept, and of whatever is sent, how often it is tried.
+/// The work that a part names, on top of the old one: of the same kind of work, what the part does
+/// not name is kept, and of whatever is sent, how often it is tried.
 fn work(part: &ActionPart, old: Option<&Work>, at: &str, missing: &mut Missing) -> Option<Work> {
-    let (channel_before, policy) = match old {
-        Some(Work::Send(channel, policy)) => (Some(channel), *policy),
-        Some(Work::Write(_)) | None => (None, Policy::default()),
-    };
-    let written = match old {
-        Some(Work::Write(writing)) => Some(writing),
-        Some(Work::Send(..)) | None => None,
+    let (channel, policy, written) = match old {
+        Some(Work::Send(channel, policy)) => (Some(channel), *policy, None),
+        Some(Work::Write(writing)) => (None, Policy::default(), Some(writing)),
+        None => (None, Policy::default(), None),
     };
     let send = |channel: Option<Channel>| channel.map(|channel| Work::Send(channel, policy));
     if let Some(part) = &part.webhook {
-        return send(webhook(part, channel_before, at, missing));
+        return send(webhook(part, channel, at, missing));
     }
     if let Some(part) = &part.email {
-        return send(email(part, channel_before, at, missing));
+        return send(email(part, channel, at, missing));
     }
     if let Some(part) = &part.publish {
-        return send(publish(part, channel_before, at, missing));
+        return send(publish(part, channel, at, missing));
     }
     if let Some(part) = &part.comment {
         return comment(part, written, at, missing).map(Work::Write);
@@ -296,11 +204,11 @@ fn webhook(
     at: &str,
     missing: &mut Missing,
 ) -> Option<Channel> {
-    let kept = match old {
+    let mut endpoint = match old {
         Some(Channel::Webhook(Webhook { endpoint })) => Some(endpoint.clone()),
         Some(Channel::Email(_) | Channel::Publish(_)) | None => None,
     };
-    let endpoint = part.endpoint.clone().or(kept);
+    endpoint.put(part.endpoint.as_ref());
     let endpoint = missing.unless(endpoint, || format!("{at}.webhook.endpoint"))?;
     Some(Channel::Webhook(Webhook { endpoint }))
 }
@@ -313,21 +221,12 @@ fn email(
 ) -> Option<Channel> {
     let mut email = match old {
         Some(Channel::Email(email)) => email.clone(),
-        Some(Channel::Webhook(_) | Channel::Publish(_)) | None => Email {
-            identity: Identity::Sales,
-            template: missing.unless(part.template.clone(), || format!("{at}.email.template"))?,
-            guest_template: None,
-            customer: Notify::OnRequest,
-            copy_to: Vec::new(),
-            copy_method: CopyMethod::Bcc,
-        },
+        Some(Channel::Webhook(_) | Channel::Publish(_)) | None => {
+            let template = part.template.as_ref();
+            defaults::email(missing.unless(template, || format!("{at}.email.template"))?)
+        }
     };
-    set(&mut email.template, part.template.as_ref());
-    set_some(&mut email.guest_template, part.guest_template.as_ref());
-    set(&mut email.identity, part.identity.as_ref());
-    set(&mut email.customer, part.customer.as_ref());
-    set_codes(&mut email.copy_to, part.copy_to.as_ref());
-    set(&mut email.copy_method, part.copy_method.as_ref());
+    part.put_into(&mut email);
     Some(Channel::Email(email))
 }
 
@@ -337,11 +236,11 @@ fn publish(
     at: &str,
     missing: &mut Missing,
 ) -> Option<Channel> {
-    let kept = match old {
+    let mut subject = match old {
         Some(Channel::Publish(Publish { subject })) => Some(subject.clone()),
         Some(Channel::Webhook(_) | Channel::Email(_)) | None => None,
     };
-    let subject = part.subject.as_ref().map(|text| text.0.clone()).or(kept);
+    subject.put(template(part.subject.as_ref()));
     let subject = missing.unless(subject, || format!("{at}.publish.subject"))?;
     Some(Channel::Publish(Publish { subject }))
 }
@@ -352,107 +251,76 @@ fn comment(
     at: &str,
     missing: &mut Missing,
 ) -> Option<Writing> {
-    let (kept, was_visible) = match old {
+    let (mut text, was_visible) = match old {
         Some(Writing::Comment {
             text,
             visible_to_customer,
         }) => (Some(text.clone()), *visible_to_customer),
         Some(Writing::SetAttributes(_) | Writing::Transition(_)) | None => (None, false),
     };
-    let text = part.text.as_ref().map(|text| text.0.clone()).or(kept);
+    text.put(template(part.text.as_ref()));
     Some(Writing::Comment {
         text: missing.unless(text, || format!("{at}.comment.text"))?,
         visible_to_customer: part.visible_to_customer.unwrap_or(was_visible),
     })
 }
 
-/// The actions of a place as documents have them.
+fn template(text: Option<&TextPart>) -> Option<&Template> {
+    text.map(|text| &text.0)
+}
+
+/// Writes the actions of a place.
 pub(super) fn action_parts(actions: &[Action]) -> Actions {
-    let mut place = Place::default();
+    let mut positions = Positions::default();
     let parts = actions.iter().map(|action| {
-        let position = place.written(action.position);
-        (
-            action.code.clone(),
-            ActionPart {
-                position,
-                ..action_part(action)
-            },
-        )
+        let position = positions.usual(action.position);
+        let usual = bare(&action.code, action.work.clone(), position);
+        let mut part = ActionPart::of(action, &usual);
+        match &action.work {
+            Work::Send(channel, policy) => send_part(channel, policy, &mut part),
+            Work::Write(writing) => write_part(writing, &mut part),
+        }
+        (action.code.clone(), part)
     });
     parts.collect()
 }
 
-/// An action without its position.
-fn action_part(action: &Action) -> ActionPart {
-    let Action {
-        code: _,
-        description,
-        work,
-        condition,
-        position: _,
-        active,
-    } = action;
-    let mut part = ActionPart {
-        description: text(description),
-        condition: condition.clone(),
-        active: Some(*active).filter(|active| !active),
-        ..ActionPart::default()
-    };
-    match work {
-        Work::Send(channel, policy) => {
-            let usual = Policy::default();
-            part.attempts = Some(policy.attempts).filter(|is| *is != usual.attempts);
-            part.backoff = Some(policy.backoff).filter(|is| *is != usual.backoff);
-            part.timeout = Some(policy.timeout).filter(|is| *is != usual.timeout);
-            match channel {
-                Channel::Webhook(Webhook { endpoint }) => {
-                    part.webhook = Some(WebhookPart {
-                        endpoint: Some(endpoint.clone()),
-                    });
-                }
-                Channel::Email(email) => part.email = Some(email_part(email)),
-                Channel::Publish(Publish { subject }) => {
-                    part.publish = Some(PublishPart {
-                        subject: Some(TextPart(subject.clone())),
-                    });
-                }
-            }
+fn send_part(channel: &Channel, policy: &Policy, part: &mut ActionPart) {
+    let usual = Policy::default();
+    part.attempts = unless_usual(&policy.attempts, &usual.attempts);
+    part.backoff = unless_usual(&policy.backoff, &usual.backoff);
+    part.timeout = unless_usual(&policy.timeout, &usual.timeout);
+    match channel {
+        Channel::Webhook(Webhook { endpoint }) => {
+            let endpoint = Some(endpoint.clone());
+            part.webhook = Some(WebhookPart { endpoint });
         }
-        Work::Write(Writing::Comment {
-            text,
-            visible_to_customer,
-        }) => {
-            part.comment = Some(CommentPart {
-                text: Some(TextPart(text.clone())),
-                visible_to_customer: flag(*visible_to_customer),
-            });
+        Channel::Email(email) => {
+            let usual = defaults::email(&email.template);
+            part.email = Some(EmailPart::of(email, &usual));
         }
-        Work::Write(Writing::SetAttributes(attributes)) => {
-            let attributes = attributes.iter();
-            part.set_attributes = attributes
-                .map(|(key, text)| (key.clone(), TextPart(text.clone())))
-                .collect();
+        Channel::Publish(Publish { subject }) => {
+            let subject = Some(TextPart(subject.clone()));
+            part.publish = Some(PublishPart { subject });
         }
-        Work::Write(Writing::Transition(code)) => part.transition = Some(code.clone()),
     }
-    part
 }
 
-fn email_part(email: &Email) -> EmailPart {
-    let Email {
-        identity,
-        template,
-        guest_template,
-        customer,
-        copy_to,
-        copy_method,
-    } = email;
-    EmailPart {
-        template: Some(template.clone()),
-        guest_template: guest_template.clone(),
-        identity: Some(*identity).filter(|is| *is != Identity::Sales),
-        customer: Some(*customer).filter(|is| *is != Notify::OnRequest),
-        copy_to: codes(copy_to),
-        copy_method: Some(*copy_method).filter(|is| *is != CopyMethod::Bcc),
+fn write_part(writing: &Writing, part: &mut ActionPart) {
+    match writing {
+        Writing::Comment {
+            text,
+            visible_to_customer,
+        } => {
+            part.comment = Some(CommentPart {
+                text: Some(TextPart(text.clone())),
+                visible_to_customer: unless_usual(visible_to_customer, &false),
+            });
+        }
+        Writing::SetAttributes(attributes) => {
+            let attributes = attributes.clone().into_iter();
+            part.set_attributes = attributes.map(|(key, it)| (key, TextPart(it))).collect();
+        }
+        Writing::Transition(code) => part.transition = Some(code.clone()),
     }
 }

@@ -1,15 +1,17 @@
-//! What a document may take in memory while it is read: a few bytes of text may be a part of hundreds. What is kept of
-//! a part is reckoned as it is read, before the next one, so a document that is too dense ends early.
+//! The memory that a document may take while it is read: a few bytes of text may be a part of
+//! hundreds. What is kept of a part is reckoned as it is read, before the next one, so a document
+//! that is too dense ends early.
 //!
-//! With the text itself and the texts in it, which have no more bytes than the document, this keeps to eight bytes
-//! for each byte and 1 MiB. What is left over is for the readers themselves.
+//! With the text itself and the texts in it, which have no more bytes than the document, this keeps
+//! to eight bytes for each byte and 1 MiB. What is left over is for the readers themselves.
 
 use std::{cell::Cell, fmt};
 
-/// What the parts may take whatever the document, so that a small one may be as dense as it likes.
+/// The bytes that the parts of any document may take, so that a small one may be as dense as it
+/// likes.
 const BYTES_FREE: usize = 768 * 1024;
 
-/// What the budget of one document has left.
+/// The bytes that one document has left.
 #[derive(Clone, Copy)]
 struct Budget {
     document_bytes: usize,
@@ -19,7 +21,8 @@ struct Budget {
 }
 
 thread_local! {
-    // A document is read on one thread, and what serde derives has no place for more than the reader.
+    // A document is read on one thread, and what serde derives has no place for more than the
+    // reader.
     static BUDGET: Cell<Budget> = const {
         Cell::new(Budget {
             document_bytes: 0,
@@ -30,7 +33,7 @@ thread_local! {
     };
 }
 
-/// That a document is too dense.
+/// The error of a document that is too dense.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dense {
     document_bytes: usize,
@@ -91,7 +94,8 @@ pub(super) fn give_back(bytes: usize) {
     BUDGET.set(Budget { left, ..budget });
 }
 
-/// What a text takes on the heap besides its bytes, as a shared one does: two counts, and what rounds it up.
+/// The bytes that a shared text takes on the heap besides its own: two counts, and what rounds it
+/// up.
 pub(super) const fn text_bytes(length: usize) -> usize {
     let counts = 2 * size_of::<usize>();
     (counts + length).next_multiple_of(size_of::<usize>()) - length

@@ -1,23 +1,24 @@
-//! Everything that is to be said about a document and the workflow that it makes, at once: what cannot be read, what is
-//! left out, and what lint says of the rest.
+//! Everything that is to be said about a document and the workflow that it makes, at once: what
+//! cannot be read, what is left out, and what lint says of the rest.
 
 use super::{
-    Content, Format, Mode, Remark, UnknownStates,
     action::WORKS,
-    apply::{Missing, draft, drafted, other_workflow, unmergeable},
+    apply::{Mode, draft, drafted, other_workflow, unmergeable},
+    deserialize::EMPTY,
+    format::{Format, UnknownStates},
     locate::locate,
-    parse::{Reading, read},
-    reader::EMPTY,
-    remark::REMARKS_MAX,
+    missing::Missing,
+    parse::{Content, ReadDocument, read},
+    remark::{REMARKS_MAX, Remark},
 };
 use crate::{
     value::WorkflowCode,
     workflow::{Finding, Refusal, Rule, Severity, Workflow, lint},
 };
 
-/// What every whole document has and no fragment needs.
+/// The fields that every whole document has and no fragment needs.
 const BEGINNING: [&str; 2] = ["label", "initial_state"];
-/// What is said of these where both are missing.
+/// The remark where both of these are missing.
 const PARTS_ONLY: &str = "must be given; a document that names only some parts is applied with mode MERGE (--mode merge)";
 
 /// A document that shall make or change a workflow.
@@ -25,11 +26,11 @@ const PARTS_ONLY: &str = "must be given; a document that names only some parts i
 pub struct Proposal<'a> {
     /// The document.
     pub text: &'a str,
-    /// How it is written.
+    /// Its language.
     pub format: Format,
-    /// What becomes of parts that it does not name.
+    /// The fate of parts that it does not name.
     pub mode: Mode,
-    /// What becomes of states of a `config.xml` that the workflow does not have.
+    /// The fate of states of a `config.xml` that the workflow does not have.
     pub unknown_states: UnknownStates,
     /// The workflow as it is; none for none.
     pub base: Option<&'a Workflow>,
@@ -39,19 +40,22 @@ pub struct Proposal<'a> {
     pub fallback: Option<&'a WorkflowCode>,
 }
 
-/// What a document came to.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// The workflow, whatever lint says of it; none where the document cannot be read or leaves something out.
+    /// The workflow, whatever lint says of it; none where the document cannot be read or leaves
+    /// something out.
     pub workflow: Option<Workflow>,
-    /// What is to be said, the gravest first, then by place.
+    /// The remarks, the gravest first, then by place.
     pub remarks: Vec<Remark>,
 }
 
-/// Checks a document as a whole. What is wrong is said once: not what follows from something else that is wrong.
+/// Checks a document as a whole. What is wrong is said once: not what follows from something else
+/// that is wrong.
 ///
 /// # Errors
-/// Returns [`Refusal`] for a Magento configuration that shall replace a workflow, or cannot be merged into it.
+/// Returns [`Refusal`] for a Magento configuration that shall replace a workflow, or cannot be
+/// merged into it.
 pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
     let Proposal {
         text,
@@ -62,7 +66,7 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
         code: asked,
         fallback,
     } = *proposal;
-    let Reading {
+    let ReadDocument {
         document,
         mut remarks,
         lost,
@@ -116,8 +120,8 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
     })
 }
 
-/// Gives findings about a workflow the places where their subjects stand in the document that makes it; the gravest come
-/// first, then by place.
+/// Gives findings about a workflow the places where their subjects stand in the document that makes
+/// it; the gravest come first, then by place.
 pub fn located(text: &str, format: Format, findings: Vec<Finding>) -> Vec<Remark> {
     let mut remarks: Vec<_> = findings.into_iter().map(Remark::from).collect();
     locate(text, format, &mut remarks);
@@ -125,7 +129,7 @@ pub fn located(text: &str, format: Format, findings: Vec<Finding>) -> Vec<Remark
     remarks
 }
 
-/// That something must be given.
+/// A remark that something must be given.
 fn needed(path: &str) -> Remark {
     let work = path.strip_suffix(WORKS).and_then(|at| at.strip_suffix('.'));
     match work {
@@ -134,7 +138,7 @@ fn needed(path: &str) -> Remark {
     }
 }
 
-/// What is missing, but for what stands there and cannot be read.
+/// Remarks about what is missing, but for what stands there and cannot be read.
 fn all_needed(paths: &[String], lost: &[String], mode: Mode) -> Vec<Remark> {
     let lacks = |key: &&str| paths.iter().any(|path| path == key);
     let is_part = mode == Mode::Replace && BEGINNING.iter().all(lacks);
@@ -149,12 +153,12 @@ fn all_needed(paths: &[String], lost: &[String], mode: Mode) -> Vec<Remark> {
     told.collect()
 }
 
-/// That there are more mistakes than are told.
+/// The remark that there are more mistakes than are told.
 fn there_are_more() -> String {
     format!("there are more mistakes: only the first {REMARKS_MAX} are told")
 }
 
-/// Says of what is empty how it is kept and cleared where a document is merged.
+/// Adds to remarks about empty values how these are kept and cleared where a document is merged.
 fn explain_empty(remarks: &mut [Remark]) {
     const KEPT: &str = "must not be empty: leave the key out to keep what is there; to clear it, REPLACE the workflow by a document without it";
     for remark in remarks {
@@ -172,8 +176,8 @@ fn sort(remarks: &mut [Remark]) {
     });
 }
 
-/// Whether what is missing stands there and cannot be read, or lies in what cannot be. The last part of the path may be
-/// several keys, of which one is needed.
+/// Whether what is missing stands there and cannot be read, or lies in what cannot be. The last
+/// part of the path may be several keys, of which one is needed.
 fn is_lost(path: &str, lost: &[String]) -> bool {
     let path = without_numbers(path);
     let (part, keys) = path.rsplit_once('.').unwrap_or(("", path.as_str()));

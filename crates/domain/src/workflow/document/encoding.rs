@@ -4,8 +4,8 @@
 //! name there, those are read that need no tables.
 
 use super::{
-    DOCUMENT_BYTES_MAX, DocumentError, Format, Place, Remark,
-    parse::{BYTE_ORDER_MARK, too_large},
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
+    remark::{DocumentError, Place, Remark},
 };
 
 /// Makes a text of the bytes of a file: a `config.xml` by the encoding that it declares, `UTF-8`,
@@ -16,21 +16,17 @@ use super::{
 /// its name, and for bytes that the encoding does not have, by their place.
 pub fn decode(bytes: Vec<u8>, format: Format) -> Result<String, DocumentError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
-        return Err(too_large(bytes.len()).into());
+        return Err(Remark::too_large(bytes.len()).into());
     }
     if bytes.starts_with(&[0xfe, 0xff]) || bytes.starts_with(&[0xff, 0xfe]) {
         return Err(not_read("UTF-16"));
     }
     let declared = match format {
-        Format::Yaml | Format::Json => None,
+        Format::Yaml | Format::Json => return utf8(bytes, ""),
         Format::MagentoConfigXml => declared(&bytes).map(str::to_owned),
     };
     let Some(declared) = declared else {
-        let hint = match format {
-            Format::Yaml | Format::Json => "",
-            Format::MagentoConfigXml => ", and no other encoding is declared",
-        };
-        return utf8(bytes, hint);
+        return utf8(bytes, ", and no other encoding is declared");
     };
     match declared.to_ascii_lowercase().as_str() {
         "utf-8" => utf8(bytes, ""),
@@ -59,10 +55,8 @@ fn declared(bytes: &[u8]) -> Option<&str> {
     let declaration = str::from_utf8(rest.get(..end)?).ok()?;
     let (_, value) = declaration.split_once("encoding")?;
     let value = value.trim_start().strip_prefix('=')?.trim_start();
-    let quote = value
-        .chars()
-        .next()
-        .filter(|quote| "\"'".contains(*quote))?;
+    let quote = value.chars().next();
+    let quote = quote.filter(|quote| "\"'".contains(*quote))?;
     let (name, _) = value.strip_prefix(quote)?.split_once(quote)?;
     Some(name)
 }

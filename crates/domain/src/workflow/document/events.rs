@@ -1,30 +1,30 @@
-//! What a document is made of, in its order: maps, lists and scalars, each with its place.
+//! The events of a document, in its order: maps, lists and scalars, each with its place.
 
 use std::borrow::Cow;
 
-use super::{json::Json, remark::Place, yaml::Yaml};
+use super::remark::Place;
 
 /// A part of a document.
 #[derive(Debug)]
 pub(super) struct Piece<'t> {
     pub(super) event: Event<'t>,
     pub(super) place: Place,
-    /// What is wrong with it, whatever it is and wherever it stands.
+    /// Its fault, whatever it is and wherever it stands.
     pub(super) fault: Option<&'static str>,
 }
 
-/// What comes next.
+/// An event.
 #[derive(Debug)]
 pub(super) enum Event<'t> {
     /// A map begins: keys and values follow in turn.
     Map,
     /// A list begins.
     List,
-    /// What began last ends.
+    /// The end of what began last.
     End,
     /// A text, a number or a word.
     Scalar(Scalar<'t>),
-    /// What stands elsewhere; it is refused.
+    /// A name for what stands elsewhere; it is refused.
     Alias,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Scalar<'t> {
     pub(super) style: Style,
 }
 
-/// How a scalar is written, which says what it may be.
+/// The way in which a scalar is written, which says what it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// YAML without quotes: what is wanted there.
@@ -48,27 +48,11 @@ pub(super) enum Style {
     Literal,
 }
 
-/// Where reading cannot go on, and why.
+/// The place where reading cannot go on, and the reason.
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) place: Place,
     pub(super) message: String,
-}
-
-/// The parts of a document, one after the other.
-pub(super) enum Source<'t> {
-    Yaml(Box<Yaml<'t>>),
-    Json(Json<'t>),
-}
-
-impl<'t> Source<'t> {
-    /// Reads the next part; none at the end.
-    pub(super) fn read(&mut self) -> Result<Option<Piece<'t>>, Stop> {
-        match self {
-            Self::Yaml(yaml) => yaml.read(),
-            Self::Json(json) => json.read(),
-        }
-    }
 }
 
 impl Scalar<'_> {
@@ -83,17 +67,11 @@ impl Scalar<'_> {
 
     /// Whether it may be a text.
     pub(super) fn may_be_text(&self) -> bool {
-        match self.style {
-            Style::Plain | Style::Quoted | Style::Text => true,
-            Style::Literal => false,
-        }
+        self.style != Style::Literal
     }
 
     /// Whether it may be a number, `true` or `false`.
     pub(super) fn may_be_literal(&self) -> bool {
-        match self.style {
-            Style::Plain | Style::Literal => true,
-            Style::Quoted | Style::Text => false,
-        }
+        matches!(self.style, Style::Plain | Style::Literal)
     }
 }

@@ -1,5 +1,5 @@
-//! The parts of a JSON document. `serde_json` judges whether it is well-formed, so what is read here is up to where it
-//! found a fault.
+//! The parts of a JSON document. `serde_json` judges whether it is well-formed, so what is read
+//! here is up to where it found a fault.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     events::{Event, Piece, Scalar, Stop, Style},
-    parse::TEXT_BYTES_MAX,
+    format::TEXT_BYTES_MAX,
     remark::Place,
 };
 
@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Json<'t> {
     text: &'t str,
-    /// How much was read, in bytes.
+    /// The bytes that were read.
     at: usize,
     /// The place of what comes next.
     place: Place,
@@ -101,7 +101,7 @@ fn fault(text: &str) -> Option<(usize, String)> {
     Some((index, plain_words(message)))
 }
 
-/// What the library says, in the words of who writes a document.
+/// A message of the library, in the words of those who write documents.
 fn plain_words(message: &str) -> String {
     const WORDS: [(&str, &str); 9] = [
         (
@@ -139,7 +139,7 @@ fn plain_words(message: &str) -> String {
     known.map_or(message, |(_, words)| *words).to_owned()
 }
 
-/// What a text begins with: a sign, a text in quotes, a number or a word; nothing at its end.
+/// The beginning of a text: a sign, a text in quotes, a number or a word; nothing at its end.
 fn token(text: &str) -> &str {
     let length = match text.as_bytes().first() {
         None => 0,
@@ -152,7 +152,7 @@ fn token(text: &str) -> &str {
     text.get(..length).unwrap_or(text)
 }
 
-/// How long the text in quotes is that a text begins with, with them.
+/// The length of the text in quotes that a text begins with, with them.
 fn quoted(text: &str) -> usize {
     let mut is_escaped = false;
     for (index, byte) in text.bytes().enumerate().skip(1) {

@@ -1,5 +1,5 @@
-//! Maps and lists in a document, whose entries are counted while they are read. What is wrong among them is left out. A
-//! map keeps its order.
+//! Values, maps and lists in a document, which are counted while they are read. One that cannot be
+//! read is noted by the reader and left out, and reading goes on behind it. A map keeps its order.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -14,12 +14,14 @@ use serde::{
 };
 use serde_saphyr::FlowSeq;
 
-use super::{budget, sound::Sound};
+use super::budget;
+use crate::value::Label;
 
-/// A list doubles when it is full, and is there twice while it moves: three times its entries, of which two are given
-/// back when it is complete.
+/// A list doubles when it is full, and is there twice while it moves: three times its entries, of
+/// which two are given back when it is complete.
 const GROWTH: usize = 2;
-/// What the tree takes for each key in which the reader finds one that comes twice: leaves may be half empty.
+/// The texts that the tree takes for each key, in which the reader finds one that comes twice:
+/// leaves may be half empty.
 const TREE: usize = 3;
 
 /// A map. Its parts are boxed, so that growing moves only pointers.
@@ -30,28 +32,29 @@ pub(super) struct Keyed<K, V>(Vec<(K, Box<V>)>);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Codes<T>(pub(super) Vec<T>);
 
-/// What the parts of a map are known by.
+/// A key of a map.
 pub(super) trait Key: Borrow<str> {
     /// The name by which the map asks for them.
     const KEYS: &'static str;
 }
 
-/// What a map has many of.
-pub(super) trait Part: Sized {
-    /// What it takes on the heap, besides its texts, its fields and the maps and lists in it, which are counted where
-    /// they are read.
+/// A value of a map.
+pub(super) trait MapValue: Sized {
+    /// The bytes that it takes on the heap, besides its texts, its fields and the maps and lists in
+    /// it, which are counted where they are read.
     fn heap_bytes(&self) -> usize {
         0
     }
 
-    /// What stands for one that cannot be read, so that what names it finds it; none where nothing names it.
+    /// A stand-in for one that cannot be read, so that what names it finds it; none where nothing
+    /// names it.
     fn stand_in() -> Option<Self> {
         None
     }
 }
 
-/// What a list has many of.
-pub(super) trait Item {
+/// An item of a list.
+pub(super) trait ListItem {
     /// Its text.
     fn as_text(&self) -> &str;
 }
@@ -96,19 +99,19 @@ impl<K: Serialize, V: Serialize> Serialize for Keyed<K, V> {
 impl<'de, K, V> Deserialize<'de> for Keyed<K, V>
 where
     K: Deserialize<'de> + Key,
-    V: Deserialize<'de> + Part,
+    V: Deserialize<'de> + MapValue,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct(K::KEYS, &[], Entries(PhantomData))
+        deserializer.deserialize_struct(K::KEYS, &[], EntriesVisitor(PhantomData))
     }
 }
 
-struct Entries<K, V>(PhantomData<(K, V)>);
+struct EntriesVisitor<K, V>(PhantomData<(K, V)>);
 
-impl<'de, K, V> Visitor<'de> for Entries<K, V>
+impl<'de, K, V> Visitor<'de> for EntriesVisitor<K, V>
 where
     K: Deserialize<'de> + Key,
-    V: Deserialize<'de> + Part,
+    V: Deserialize<'de> + MapValue,
 {
     type Value = Keyed<K, V>;
 
@@ -145,15 +148,15 @@ impl<T: Serialize> Serialize for Codes<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de> + Item> Deserialize<'de> for Codes<T> {
+impl<'de, T: Deserialize<'de> + ListItem> Deserialize<'de> for Codes<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Items(PhantomData))
+        deserializer.deserialize_seq(ItemsVisitor(PhantomData))
     }
 }
 
-struct Items<T>(PhantomData<T>);
+struct ItemsVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Item> Visitor<'de> for Items<T> {
+impl<'de, T: Deserialize<'de> + ListItem> Visitor<'de> for ItemsVisitor<T> {
     type Value = Codes<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,4 +178,45 @@ impl<'de, T: Deserialize<'de> + Item> Visitor<'de> for Items<T> {
         budget::give_back(passing);
         Ok(Codes(items))
     }
+}
+
+/// A value, or none where it was wrong and noted. Only [`super::reader::Reader`] gives it.
+pub(super) struct Sound<T>(pub(super) Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sound<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SoundVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for SoundVisitor<T> {
+            type Value = Sound<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value, or none")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                list.next_element().map(Sound)
+            }
+        }
+
+        deserializer.deserialize_tuple_struct("sound", 1, SoundVisitor(PhantomData))
+    }
+}
+
+/// Reads a field that may be left out but not be null: a colour without quotes is a
+/// comment in YAML, and must not pass for no colour. What is as large as a text counts as one.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    if size_of::<T>() >= size_of::<Label>() {
+        budget::take(budget::text_bytes(1)).map_err(D::Error::custom)?;
+    }
+    Sound::deserialize(deserializer).map(|Sound(value)| value)
+}
+
+/// Reads a map that may be left out but not be null.
+pub(super) fn entries<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Sound::deserialize(deserializer).map(|Sound(map)| map.unwrap_or_default())
 }

@@ -1,47 +1,26 @@
 //! The layout of YAML and JSON documents. Everything is optional here: what a part
 //! needs depends on whether it exists already.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Serialize};
 
 use super::{
     access::{CODES, STORE_VIEWS, TEXTS},
-    action::ActionPart,
     budget,
-    keyed::{Codes, Item, Key, Keyed, Part},
-    reader::TEXT_OR_FIELDS,
+    forms::{AssignmentPart, TextPart, TriggerPart},
+    keyed::{Codes, Key, Keyed, ListItem, MapValue},
+    put::{PartField, fields, part, unless_usual},
 };
 use crate::{
     guard::Expression,
     value::{
-        ActionCode, Color, Description, EmailAddress, Invalid, Label, OperationCode, Period, Role,
-        StateCode, StatusCode, StoreView, TransitionCode, WorkflowCode,
+        ActionCode, Color, Description, EmailAddress, EndpointCode, Label, OperationCode, Period,
+        Role, StateCode, StatusCode, StoreView, TemplateName, TransitionCode, WorkflowCode,
     },
-    workflow::{Category, CommentStatus, Effect, Overpayment, RefundedUnits, StatusSharing},
+    workflow::{
+        Action, Category, CommentStatus, CopyMethod, Effect, Email, Identity, Notify, Operation,
+        Overpayment, RefundedUnits, State, Status, StatusSharing, Transition, Workflow,
+    },
 };
-
-macro_rules! part {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } maps { $($map:ident: $map_type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub(super) struct $name {
-            $(
-                #[serde(default, deserialize_with = "crate::workflow::document::sound::given", skip_serializing_if = "Option::is_none")]
-                pub(super) $field: Option<$type>,
-            )+
-            $(
-                #[serde(default, deserialize_with = "crate::workflow::document::sound::entries", skip_serializing_if = "Keyed::is_empty")]
-                pub(super) $map: $map_type,
-            )*
-        }
-    };
-}
-pub(super) use part;
 
 /// The actions of a place.
 pub(super) type Actions = Keyed<ActionCode, ActionPart>;
@@ -136,6 +115,91 @@ part! {
     maps { actions: Actions }
 }
 
+part! {
+    /// An action: exactly one of the six things that can be done, and when.
+    ActionPart {
+        description: Description,
+        webhook: WebhookPart,
+        email: EmailPart,
+        publish: PublishPart,
+        comment: CommentPart,
+        transition: TransitionCode,
+        condition: Expression,
+        attempts: u32,
+        backoff: Period,
+        timeout: Period,
+        position: i32,
+        active: bool,
+    }
+    maps { set_attributes: Keyed<String, TextPart> }
+}
+
+part! {
+    /// A webhook.
+    WebhookPart { endpoint: EndpointCode }
+    maps {}
+}
+
+part! {
+    /// A mail.
+    EmailPart {
+        template: TemplateName,
+        guest_template: TemplateName,
+        identity: Identity,
+        customer: Notify,
+        copy_to: Codes<EmailAddress>,
+        copy_method: CopyMethod,
+    }
+    maps {}
+}
+
+part! {
+    /// An event.
+    PublishPart { subject: TextPart }
+    maps {}
+}
+
+part! {
+    /// A comment.
+    CommentPart {
+        text: TextPart,
+        visible_to_customer: bool,
+    }
+    maps {}
+}
+
+fields!(WorkflowPart of Workflow:
+    always { label, initial_state, comment_status, status_sharing, refunded_units }
+    else { description, default_store_view, overpayment, max_cascade }
+    but { code, operations, states, statuses, assignments, transitions, on_create, on_comment });
+fields!(OperationPart of Operation:
+    always { label, effect }
+    else { roles, guard }
+    but { code, actions });
+fields!(StatusPart of Status:
+    always { label }
+    else { description, color, position, retired }
+    but { code, store_view_labels, on_enter });
+fields!(StatePart of State:
+    always { label, category }
+    else { can_start, holdable, terminal, entry_guard, operations, position }
+    but { code, on_enter, on_leave });
+fields!(TransitionPart of Transition:
+    always { label, to_state }
+    else {
+        description, from_states, from_statuses, to_status, guard, trigger, operation, reverse,
+        visible_to_customer, notify_customer, roles, position
+    }
+    but { code, actions });
+fields!(ActionPart of Action:
+    always { }
+    else { description, condition, position, active }
+    but { code, work });
+fields!(EmailPart of Email:
+    always { template }
+    else { guest_template, identity, customer, copy_to, copy_method }
+    but { });
+
 macro_rules! keys {
     ($($name:ident: $keys:expr),+ $(,)?) => {
         $(impl Key for $name {
@@ -156,7 +220,7 @@ keys! {
 
 macro_rules! named {
     ($($name:ident),+) => {
-        $(impl Part for $name {
+        $(impl MapValue for $name {
             fn stand_in() -> Option<Self> {
                 Some(Self::default())
             }
@@ -166,15 +230,31 @@ macro_rules! named {
 
 named!(OperationPart, StatusPart, StatePart, TransitionPart);
 
-impl Part for Label {
+impl MapValue for Label {
     fn heap_bytes(&self) -> usize {
         budget::text_bytes(self.as_str().len())
     }
 }
 
+impl MapValue for ActionPart {
+    fn heap_bytes(&self) -> usize {
+        let subject = self.publish.as_ref().and_then(|part| part.subject.as_ref());
+        let text = self.comment.as_ref().and_then(|part| part.text.as_ref());
+        subject
+            .into_iter()
+            .chain(text)
+            .map(MapValue::heap_bytes)
+            .sum()
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
 macro_rules! items {
     ($($name:ident),+) => {
-        $(impl Item for $name {
+        $(impl ListItem for $name {
             fn as_text(&self) -> &str {
                 self.as_str()
             }
@@ -183,125 +263,3 @@ macro_rules! items {
 }
 
 items!(StateCode, StatusCode, OperationCode, Role, EmailAddress);
-
-impl Item for AssignmentPart {
-    fn as_text(&self) -> &str {
-        self.0.status.as_ref().map_or("", StatusCode::as_str)
-    }
-}
-
-/// What starts a transition: a word, or a map with one key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum TriggerPart {
-    /// A call.
-    Manual,
-    /// Any step.
-    Automatic,
-    /// One of these operations.
-    OnOperations(Codes<OperationCode>),
-    /// So much time in the status that it leaves.
-    After(PeriodPart),
-    /// The instant that this reckons from the order.
-    At(Expression),
-}
-
-/// A period, and how it was written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct PeriodPart {
-    pub(super) period: Period,
-    /// Whether with `M`, which means months.
-    pub(super) in_months: bool,
-}
-
-impl From<Period> for PeriodPart {
-    fn from(period: Period) -> Self {
-        Self {
-            period,
-            in_months: false,
-        }
-    }
-}
-
-impl TryFrom<String> for PeriodPart {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Ok(Self {
-            period: text.parse()?,
-            in_months: text.contains('M'),
-        })
-    }
-}
-
-impl From<PeriodPart> for String {
-    fn from(part: PeriodPart) -> Self {
-        part.period.to_string()
-    }
-}
-
-part! {
-    /// A status of a state with what a list of codes cannot say.
-    AssignmentFlags {
-        status: StatusCode,
-        default: bool,
-        visible_on_storefront: bool,
-    }
-    maps {}
-}
-
-/// A status of a state: its code alone, or a map that says more.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct AssignmentPart(pub(super) AssignmentFlags);
-
-impl From<StatusCode> for AssignmentPart {
-    fn from(status: StatusCode) -> Self {
-        Self(AssignmentFlags {
-            status: Some(status),
-            ..AssignmentFlags::default()
-        })
-    }
-}
-
-impl Serialize for AssignmentPart {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            AssignmentFlags {
-                status: Some(status),
-                default: None,
-                visible_on_storefront: None,
-            } => status.serialize(serializer),
-            flags => flags.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for AssignmentPart {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const FIELDS: &[&str] = &["status", "default", "visible_on_storefront"];
-
-        struct CodeOrFlags;
-
-        impl<'de> Visitor<'de> for CodeOrFlags {
-            type Value = AssignmentPart;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "the code of a status, or a map with status, default and visible_on_storefront",
-                )
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                let status = StatusCode::new(text).map_err(E::custom)?;
-                Ok(AssignmentPart::from(status))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let map = MapAccessDeserializer::new(map);
-                AssignmentFlags::deserialize(map).map(AssignmentPart)
-            }
-        }
-
-        deserializer.deserialize_struct(TEXT_OR_FIELDS, FIELDS, CodeOrFlags)
-    }
-}

@@ -1,18 +1,16 @@
-//! Where in a document stands what is said about it, or about the workflow that it makes: one pass over the document
-//! finds the places of all.
+//! The places of remarks in a document: one pass over it finds those of all.
 
 use std::collections::BTreeMap;
 
 use super::{
-    DOCUMENT_BYTES_MAX, Format,
-    events::{Event, Piece, Source},
+    events::{Event, Piece},
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
     json::Json,
-    parse::BYTE_ORDER_MARK,
-    path::Path,
+    reader::{Path, Source},
     remark::{Place, Remark},
     yaml::Yaml,
 };
-use crate::workflow::{ActionPath, Finding, Occasion, Rule, Subject};
+use crate::workflow::{ActionPath, Finding, Rule, Subject, TriggerPoint};
 
 /// Gives each remark that has no place the one where its subject stands, if it stands anywhere.
 pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
@@ -22,26 +20,25 @@ pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let source = match format {
-        Format::Yaml => Yaml::new(text)
-            .ok()
-            .map(|yaml| Source::Yaml(Box::new(yaml))),
-        Format::Json => Some(Source::Json(Json::new(text))),
+        Format::Yaml => match Yaml::new(text) {
+            Ok(yaml) => Source::Yaml(Box::new(yaml)),
+            Err(_) => return,
+        },
+        Format::Json => Source::Json(Json::new(text)),
         // Its findings name their lines themselves.
-        Format::MagentoConfigXml => None,
+        Format::MagentoConfigXml => return,
     };
-    let Some(source) = source else {
-        return;
-    };
-    let targets: Vec<_> = nowhere.iter().map(|r| Target::of(&r.finding)).collect();
+    let targets = nowhere.iter().map(|r| SearchTarget::of(&r.finding));
+    let targets: Vec<_> = targets.collect();
     let places = Search::new(&targets).through(source);
     for (remark, place) in nowhere.iter_mut().zip(places) {
         remark.place = place;
     }
 }
 
-/// What is looked for.
+/// The target of a search.
 #[derive(Debug)]
-struct Target {
+struct SearchTarget {
     /// Paths of parts, each of them or none: the place of what stands deepest is taken.
     parts: Vec<String>,
     /// A value in one of these parts, whose place is better still.
@@ -51,13 +48,13 @@ struct Target {
 /// A value in a part.
 #[derive(Debug)]
 enum Wanted {
-    /// What has this key.
+    /// The value of this key.
     Key(&'static str),
-    /// What is this text.
+    /// The value that is this text.
     Text(String),
 }
 
-impl Target {
+impl SearchTarget {
     fn of(finding: &Finding) -> Self {
         let part = match &finding.subject {
             Subject::Workflow => own_field(finding).to_owned(),
@@ -91,17 +88,17 @@ impl Target {
     }
 }
 
-/// Where a document has an action.
+/// The path of an action in a document.
 fn place_of(path: &ActionPath) -> String {
     let code = &path.code;
-    match &path.occasion {
-        Occasion::Leave(state) => format!("states.{state}.on_leave.{code}"),
-        Occasion::Enter(state) => format!("states.{state}.on_enter.{code}"),
-        Occasion::Status(status) => format!("statuses.{status}.on_enter.{code}"),
-        Occasion::Transition(transition) => format!("transitions.{transition}.actions.{code}"),
-        Occasion::Operation(operation) => format!("operations.{operation}.actions.{code}"),
-        Occasion::Create => format!("on_create.{code}"),
-        Occasion::Comment => format!("on_comment.{code}"),
+    match &path.point {
+        TriggerPoint::Leave(state) => format!("states.{state}.on_leave.{code}"),
+        TriggerPoint::Enter(state) => format!("states.{state}.on_enter.{code}"),
+        TriggerPoint::Status(status) => format!("statuses.{status}.on_enter.{code}"),
+        TriggerPoint::Transition(transition) => format!("transitions.{transition}.actions.{code}"),
+        TriggerPoint::Operation(operation) => format!("operations.{operation}.actions.{code}"),
+        TriggerPoint::Create => format!("on_create.{code}"),
+        TriggerPoint::Comment => format!("on_comment.{code}"),
     }
 }
 
@@ -142,7 +139,7 @@ fn action(message: &str) -> Option<&str> {
     code.split(' ').next()
 }
 
-/// Where the action may stand that a message is about; nowhere where it is about none.
+/// The paths at which the action may stand that a message is about; none where it is about none.
 fn actions(part: &str, message: &str) -> Vec<String> {
     let Some(code) = action(message) else {
         return Vec::new();
@@ -155,7 +152,8 @@ fn actions(part: &str, message: &str) -> Vec<String> {
     places.map(|place| format!("{part}.{place}.{code}")).into()
 }
 
-/// The parts that a path lies in, and itself: `states.new` and `states.new.label`, but not `states`.
+/// The parts that a path lies in, and itself: `states.new` and `states.new.label`, but not
+/// `states`.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
     let ends = ends.skip(1).chain([path.len()]);
@@ -164,7 +162,7 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 
 /// The places of targets, as far as they were found.
 struct Search<'t> {
-    /// Which targets a path is of, or would be if they stood there.
+    /// The targets that a path is of, or would be if they stood there.
     targets: BTreeMap<&'t str, Vec<usize>>,
     values: Vec<Option<&'t Wanted>>,
     exact: BTreeMap<&'t str, Vec<usize>>,
@@ -175,14 +173,14 @@ struct Search<'t> {
     open: Vec<(usize, usize)>,
 }
 
-/// What was found of a target.
+/// The places that were found of a target.
 #[derive(Debug, Clone, Default)]
 struct Found {
     part: Option<(usize, Place)>,
     value: Option<Place>,
 }
 
-/// What the search is in.
+/// A map or list around the present place.
 struct Around {
     path: usize,
     inside: Inside,
@@ -194,7 +192,7 @@ enum Inside {
 }
 
 impl<'t> Search<'t> {
-    fn new(targets: &'t [Target]) -> Self {
+    fn new(targets: &'t [SearchTarget]) -> Self {
         let mut search = Self {
             targets: BTreeMap::new(),
             exact: BTreeMap::new(),
@@ -223,9 +221,8 @@ impl<'t> Search<'t> {
             }
         }
         let found = self.found.into_iter();
-        found
-            .map(|found| found.value.or(found.part.map(|(_, place)| place)))
-            .collect()
+        let places = found.map(|it| it.value.or(it.part.map(|(_, place)| place)));
+        places.collect()
     }
 
     /// Goes on by one part of the document; says no where there is no way on.
@@ -234,8 +231,7 @@ impl<'t> Search<'t> {
             let Some(around) = self.around.pop() else {
                 return false;
             };
-            let depth = self.around.len();
-            self.open.retain(|(_, opened)| *opened < depth);
+            self.close();
             self.path.back_to(around.path);
             return true;
         }
@@ -268,24 +264,23 @@ impl<'t> Search<'t> {
         }
         self.meet(place);
         let inside = match &piece.event {
-            Event::Map => Inside::Map { key: None },
+            Event::Map => Some(Inside::Map { key: None }),
             Event::List => {
                 // It has a key, but is no text.
                 self.compare("", place);
-                Inside::List { count: 0 }
+                Some(Inside::List { count: 0 })
             }
             Event::Scalar(scalar) => {
                 self.compare(&scalar.text, piece.place);
-                self.close();
-                return true;
+                None
             }
-            Event::Alias | Event::End => {
-                self.close();
-                return true;
-            }
+            Event::Alias | Event::End => None,
         };
         let path = self.path.len();
-        self.around.push(Around { path, inside });
+        match inside {
+            Some(inside) => self.around.push(Around { path, inside }),
+            None => self.close(),
+        }
         true
     }
 
@@ -324,7 +319,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// Leaves a value that is no map and no list.
+    /// Leaves a value.
     fn close(&mut self) {
         let depth = self.around.len();
         self.open.retain(|(_, opened)| *opened < depth);

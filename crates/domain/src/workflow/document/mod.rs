@@ -43,101 +43,32 @@ mod action;
 mod apply;
 mod budget;
 mod check;
+mod defaults;
+mod deserialize;
 mod encoding;
 mod events;
 mod export;
+mod format;
+mod forms;
 mod json;
 mod keyed;
 mod layout;
 mod locate;
 mod magento;
+mod missing;
 mod parse;
-mod path;
+mod put;
 mod reader;
 mod remark;
-mod sound;
 mod yaml;
 
 pub use apply::{Mode, apply, draft, judge};
 pub use check::{Checked, Proposal, check, located};
 pub use encoding::decode;
 pub use export::export;
-pub use parse::parse;
+pub use format::{DOCUMENT_BYTES_MAX, Format, UnknownStates};
+pub use parse::{Document, parse};
 pub use remark::{DocumentError, Place, Remark};
 
-use super::Finding;
-use crate::value::WorkflowCode;
-
-/// The largest document, in bytes.
-pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
-
-/// How a document is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// YAML 1.2.
-    Yaml,
-    /// JSON.
-    Json,
-    /// The `config.xml` of a Magento 1 module.
-    MagentoConfigXml,
-}
-
-/// What becomes of states of a `config.xml` that the workflow does not have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum UnknownStates {
-    /// The document is refused, naming all of them.
-    #[default]
-    Refuse,
-    /// They are made: active and holdable, with the operations of the state `processing`, if there
-    /// is one.
-    Create,
-}
-
-/// A document that was read and is well-formed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Document(Content);
-
-#[derive(Debug, Clone, PartialEq)]
-enum Content {
-    Workflow {
-        part: Box<layout::WorkflowPart>,
-        /// What is worth knowing about the document itself.
-        findings: Vec<Finding>,
-    },
-    MagentoConfig(magento::Config),
-}
-
-impl Document {
-    /// The code of the workflow, where the document names one.
-    pub fn workflow(&self) -> Option<&WorkflowCode> {
-        match &self.0 {
-            Content::Workflow { part, .. } => part.workflow.as_ref(),
-            Content::MagentoConfig(_) => None,
-        }
-    }
-
-    /// Says what becomes of states of a `config.xml` that the workflow does not have. Other documents
-    /// say by themselves what their states are.
-    #[must_use]
-    pub fn with_unknown_states(mut self, unknown_states: UnknownStates) -> Self {
-        match &mut self.0 {
-            Content::Workflow { .. } => {}
-            Content::MagentoConfig(config) => config.unknown_states = unknown_states,
-        }
-        self
-    }
-
-    /// What is worth knowing about the document itself, whatever workflow it is applied to: months where minutes may be
-    /// meant, elements of a `config.xml` that are not known, and which of several defaults is taken.
-    pub fn findings(&self) -> &[Finding] {
-        match &self.0 {
-            Content::Workflow { findings, .. } => findings,
-            Content::MagentoConfig(config) => &config.findings,
-        }
-    }
-}
-
 #[cfg(test)]
-pub(super) mod sample;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

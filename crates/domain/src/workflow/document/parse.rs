@@ -4,40 +4,85 @@
 use std::{collections::BTreeSet, marker::PhantomData};
 
 use super::{
-    Content, DOCUMENT_BYTES_MAX, Document, DocumentError, Format, action, budget,
-    events::Source,
+    action, budget,
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format, UnknownStates},
+    forms::TriggerPart,
     json::Json,
-    layout::{TriggerPart, WorkflowPart},
+    layout::WorkflowPart,
     locate::locate,
     magento,
-    reader::Reader,
-    remark::{Place, REMARKS_MAX, Remark},
+    reader::{Reader, Source},
+    remark::{DocumentError, Place, REMARKS_MAX, Remark},
     yaml::Yaml,
 };
-use crate::workflow::{Finding, Rule, Subject};
+use crate::{
+    value::WorkflowCode,
+    workflow::{Finding, Rule, Subject},
+};
 
-/// How long a text may be, as it is written: longer than any value, even where each character is escaped. Readers copy
-/// what they read, a key into their errors too.
-pub(super) const TEXT_BYTES_MAX: usize = 32 * 1024;
-
-/// How many control characters are told.
+/// The most control characters that are named.
 const CONTROLS_MAX: usize = 10;
 
-/// What some editors put before a text in UTF-8.
-pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// What the parts of a YAML or JSON document may take for each of its bytes, besides its text and the texts in it.
+/// The bytes that the parts of a YAML or JSON document may take for each of its own, besides its
+/// text and the texts in it.
 const PART_BYTES_PER_BYTE: usize = 6;
-/// What the tree of an XML document may take for each of its bytes; a text that is not cut is there up to four times.
+/// The bytes that the tree of an XML document may take for each of its own; a text that is not cut
+/// is there up to four times.
 const XML_BYTES_PER_BYTE: usize = 3;
 
+/// A document that was read and is well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document(pub(super) Content);
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    Workflow {
+        part: Box<WorkflowPart>,
+        /// The findings about the document itself.
+        findings: Vec<Finding>,
+    },
+    MagentoConfig(magento::Config),
+}
+
+impl Document {
+    /// The code of the workflow, where the document names one.
+    pub fn workflow(&self) -> Option<&WorkflowCode> {
+        match &self.0 {
+            Content::Workflow { part, .. } => part.workflow.as_ref(),
+            Content::MagentoConfig(_) => None,
+        }
+    }
+
+    /// Decides the fate of states of a `config.xml` that the workflow does not have. Other
+    /// documents say by themselves what their states are.
+    #[must_use]
+    pub fn with_unknown_states(mut self, unknown_states: UnknownStates) -> Self {
+        match &mut self.0 {
+            Content::Workflow { .. } => {}
+            Content::MagentoConfig(config) => config.unknown_states = unknown_states,
+        }
+        self
+    }
+
+    /// The findings about the document itself, whatever workflow it is applied to: months where
+    /// minutes may be meant, elements of a `config.xml` that are not known, and which of several
+    /// defaults is taken.
+    pub fn findings(&self) -> &[Finding] {
+        match &self.0 {
+            Content::Workflow { findings, .. } => findings,
+            Content::MagentoConfig(config) => &config.findings,
+        }
+    }
+}
+
 /// A document as far as it can be read.
-pub(super) struct Reading {
-    /// What is right in it.
+pub(super) struct ReadDocument {
+    /// The document without its mistakes.
     pub(super) document: Document,
-    /// What is wrong with it, in its order.
+    /// Its mistakes, in its order.
     pub(super) remarks: Vec<Remark>,
-    /// The paths of what is there and cannot be read, or was probably meant by a key that is not known.
+    /// The paths of what is there and cannot be read, or was probably meant by a key that is not
+    /// known.
     pub(super) lost: Vec<String>,
     /// Whether reading came to the end.
     pub(super) is_whole: bool,
@@ -45,8 +90,8 @@ pub(super) struct Reading {
     pub(super) has_more: bool,
 }
 
-impl Reading {
-    /// That a document cannot be read at all.
+impl ReadDocument {
+    /// A document that cannot be read at all.
     fn none(format: Format, remarks: Vec<Remark>) -> Self {
         let content = match format {
             Format::Yaml | Format::Json => Content::Workflow {
@@ -55,11 +100,15 @@ impl Reading {
             },
             Format::MagentoConfigXml => Content::MagentoConfig(magento::Config::default()),
         };
+        Self::new(content, remarks, false)
+    }
+
+    fn new(content: Content, remarks: Vec<Remark>, is_whole: bool) -> Self {
         Self {
             document: Document(content),
             remarks,
             lost: Vec::new(),
-            is_whole: false,
+            is_whole,
             has_more: false,
         }
     }
@@ -72,7 +121,7 @@ impl Reading {
 /// well-formed, unknown keys, values that break a rule, and so many short entries that they take
 /// far more memory than bytes: all that can be told at once, up to a hundred mistakes.
 pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
-    let Reading {
+    let ReadDocument {
         document, remarks, ..
     } = read(text, format);
     if remarks.is_empty() {
@@ -83,9 +132,9 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
 }
 
 /// Reads what is right in a document, and says what is wrong.
-pub(super) fn read(text: &str, format: Format) -> Reading {
+pub(super) fn read(text: &str, format: Format) -> ReadDocument {
     if text.len() > DOCUMENT_BYTES_MAX {
-        return Reading::none(format, vec![too_large(text.len())]);
+        return ReadDocument::none(format, vec![Remark::too_large(text.len())]);
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let refused = control(text);
@@ -99,46 +148,34 @@ pub(super) fn read(text: &str, format: Format) -> Reading {
             let mut reading = read_plain(&plain, format);
             let line = |remark: &Remark| remark.place.map(|place| place.line);
             let lines: BTreeSet<_> = refused.iter().map(line).collect();
-            reading
-                .remarks
-                .retain(|remark| !lines.contains(&line(remark)));
-            reading.remarks.extend(refused);
-            reading.remarks.sort_by_key(|remark| remark.place);
+            let remarks = &mut reading.remarks;
+            remarks.retain(|remark| !lines.contains(&line(remark)));
+            remarks.extend(refused);
+            remarks.sort_by_key(|remark| remark.place);
             reading
         }
-        Format::MagentoConfigXml => Reading::none(format, refused),
+        Format::MagentoConfigXml => ReadDocument::none(format, refused),
     }
 }
 
 /// Reads a document without control characters.
-fn read_plain(text: &str, format: Format) -> Reading {
+fn read_plain(text: &str, format: Format) -> ReadDocument {
     match format {
         Format::Yaml => match Yaml::new(text) {
             Ok(yaml) => parts(text, format, Source::Yaml(Box::new(yaml))),
             Err(stop) => {
                 let remark = Remark::unreadable(Some(stop.place), "", &stop.message);
-                Reading::none(format, vec![remark])
+                ReadDocument::none(format, vec![remark])
             }
         },
         Format::Json => parts(text, format, Source::Json(Json::new(text))),
         Format::MagentoConfigXml => {
             match budget::within(text.len(), XML_BYTES_PER_BYTE, || magento::parse(text)) {
-                Ok(config) => Reading {
-                    document: Document(Content::MagentoConfig(config)),
-                    remarks: Vec::new(),
-                    lost: Vec::new(),
-                    is_whole: true,
-                    has_more: false,
-                },
-                Err(remark) => Reading::none(format, vec![remark]),
+                Ok(config) => ReadDocument::new(Content::MagentoConfig(config), Vec::new(), true),
+                Err(remark) => ReadDocument::none(format, vec![remark]),
             }
         }
     }
-}
-
-pub(super) fn too_large(bytes: usize) -> Remark {
-    let problem = format!("has {bytes} bytes, at most {DOCUMENT_BYTES_MAX} are allowed");
-    Remark::unreadable(None, "", &problem)
 }
 
 /// Whether no format takes a character: line breaks and tabs are taken.
@@ -158,15 +195,12 @@ fn control(text: &str) -> Vec<Remark> {
 }
 
 /// Reads the parts of a YAML or JSON document.
-fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
+fn parts(text: &str, format: Format, source: Source<'_>) -> ReadDocument {
     budget::within(text.len(), PART_BYTES_PER_BYTE, || {
         let mut reader = Reader::new(text, source);
-        let part = if reader.is_blank() {
-            WorkflowPart::default()
-        } else {
-            let part = reader.guarded(PhantomData::<WorkflowPart>);
-            part.unwrap_or_default()
-        };
+        let is_blank = reader.is_blank();
+        let part = (!is_blank).then(|| reader.guarded(PhantomData::<WorkflowPart>));
+        let part = part.flatten().unwrap_or_default();
         let mut told = reader.finish();
         if told.remarks.is_empty() && part == WorkflowPart::default() {
             let begin = Place { line: 1, column: 1 };
@@ -176,15 +210,14 @@ fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
             told.lost.push(String::new());
         }
         let wrong = action::check(&part).into_iter();
-        let mut wrong: Vec<_> = wrong
-            .map(|(path, problem)| Remark::unreadable(None, &path, &problem))
-            .collect();
+        let wrong = wrong.map(|(path, problem)| Remark::unreadable(None, &path, &problem));
+        let mut wrong: Vec<_> = wrong.collect();
         locate(text, format, &mut wrong);
         told.remarks.append(&mut wrong);
         told.remarks.sort_by_key(|remark| remark.place);
         let findings = in_months(&part).take(REMARKS_MAX).collect();
         let part = Box::new(part);
-        Reading {
+        ReadDocument {
             document: Document(Content::Workflow { part, findings }),
             remarks: told.remarks,
             lost: told.lost,
@@ -194,19 +227,19 @@ fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
     })
 }
 
-/// Says which timers wait for months: `M` is a month, and `m` a minute.
+/// Findings about timers that wait for months: `M` is a month, and `m` a minute.
 fn in_months(part: &WorkflowPart) -> impl Iterator<Item = Finding> {
     part.transitions
         .iter()
         .filter_map(|(code, transition)| match &transition.trigger {
-            Some(TriggerPart::After(after)) if after.in_months => Some(Finding {
-                rule: Rule::Months,
-                subject: Subject::Transition(code.clone()),
-                message: format!(
-                    "starts after {}: M is a month of 30.44 days, and a minute is written 1m",
-                    after.period
-                ),
-            }),
+            Some(TriggerPart::After(after)) if after.in_months => {
+                let period = after.period;
+                let message = format!(
+                    "starts after {period}: M is a month of 30.44 days, and a minute is written 1m"
+                );
+                let subject = Subject::Transition(code.clone());
+                Some(Finding::new(Rule::Months, subject, message))
+            }
             Some(
                 TriggerPart::After(_)
                 | TriggerPart::Manual

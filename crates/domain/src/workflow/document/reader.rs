@@ -1,84 +1,131 @@
-//! Reading a document as a whole: what is wrong is noted with its place, in words of its reader, and reading goes on
-//! behind it. The layout is the schema: serde asks for what it needs, and is given what is right.
+//! Reading a document as a whole: mistakes are noted with their places, and reading goes on behind
+//! them. The layout is the schema: serde asks for what it needs, and is given what is right.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, Visitor};
+use serde::de::DeserializeSeed;
 
 use super::{
-    access::{Entries, Fields, Items, Keys, OneOrNone, Pair, Word},
     budget,
-    events::{Event, Piece, Scalar, Source, Stop},
-    parse::TEXT_BYTES_MAX,
-    path::Path,
+    events::{Event, Piece, Scalar, Stop},
+    format::TEXT_BYTES_MAX,
+    json::Json,
     remark::{Place, REMARKS_MAX, Remark},
+    yaml::Yaml,
 };
-use crate::{
-    value::{CODE, legal_code, nearest},
-    workflow::{Policy, lint::CASCADE_MAX},
-};
+use crate::value::{CODE, legal_code};
 
-/// The name by which [`super::sound::Sound`] asks for a value that may be wrong.
-pub(super) const SOUND: &str = "sound";
 /// The name by which a part asks for the text that may stand for it, else for its fields.
 pub(super) const TEXT_OR_FIELDS: &str = "text or fields";
 
-/// How deep a document may be nested; the layout needs eight levels.
+/// The most characters that are shown of a key: codes have fewer.
+const KEY_CHARACTERS_MAX: usize = 64;
+/// The deepest nesting of a document; the layout needs eight levels.
 const DEPTH_MAX: usize = 24;
-/// How long a text may be that a message repeats.
-const QUOTED_BYTES_MAX: usize = 40;
 
-/// What null is answered with.
-pub(super) const EMPTY: &str = "must not be empty: leave the key out";
+/// The parts of a document, one after the other.
+pub(super) enum Source<'t> {
+    Yaml(Box<Yaml<'t>>),
+    Json(Json<'t>),
+}
 
-/// What null is answered with as an entry of a list.
-const ENTRY_EMPTY: &str = "must be a code, or what else the list has, and not empty";
+impl<'t> Source<'t> {
+    /// Reads the next part; none at the end.
+    pub(super) fn read(&mut self) -> Result<Option<Piece<'t>>, Stop> {
+        match self {
+            Self::Yaml(yaml) => yaml.read(),
+            Self::Json(json) => json.read(),
+        }
+    }
+}
+
+/// The keys and numbers around what is being read.
+#[derive(Debug, Default)]
+pub(super) struct Path(String);
+
+impl Path {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Goes down to a key, as it would be written if it has to be a code.
+    pub(super) fn enter(&mut self, key: &str) {
+        match legal_code(key) {
+            Some(code) => self.key(&code),
+            None => self.key(key),
+        }
+    }
+
+    /// Goes down to a key, as it is written.
+    pub(super) fn key(&mut self, key: &str) {
+        if !self.0.is_empty() {
+            self.0.push('.');
+        }
+        self.0.extend(key.chars().take(KEY_CHARACTERS_MAX));
+    }
+
+    /// Goes down to an entry of a list, counted from 0.
+    pub(super) fn index(&mut self, index: usize) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "[{index}]");
+    }
+
+    /// Goes back up to where it was so long.
+    pub(super) fn back_to(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+}
 
 /// A document that is being read.
 pub(super) struct Reader<'de> {
-    text: &'de str,
+    pub(super) text: &'de str,
     source: Source<'de>,
-    /// What comes next, where it was looked at.
+    /// The next event, where it was looked at.
     next: Option<Piece<'de>>,
-    /// Where reading is.
+    /// The present place.
     here: Place,
-    /// How many parts were taken, and how many maps and lists are open.
+    /// The number of events that were taken, and of maps and lists that are open.
     taken: usize,
     depth: usize,
     pub(super) path: Path,
     /// The scalar that was taken last.
-    last: Option<&'de str>,
+    pub(super) last: Option<&'de str>,
     remarks: Vec<Remark>,
-    /// The paths of what could not be read, and of what was probably meant by keys that are not known.
+    /// The paths of what could not be read, and of what was probably meant by keys that are not
+    /// known.
     lost: Vec<String>,
     /// Whether reading ended before the document did.
     is_over: bool,
     /// Whether there is more that is wrong than is told.
     has_more: bool,
-    /// How many remarks there were when a value was told last.
+    /// The number of remarks when a value was told last.
     told_of_value: usize,
 }
 
-/// What was wrong with a document.
-pub(super) struct Told {
+/// The mistakes of a document.
+pub(super) struct Mistakes {
     pub(super) remarks: Vec<Remark>,
     pub(super) lost: Vec<String>,
     pub(super) is_over: bool,
     pub(super) has_more: bool,
 }
 
-/// Why a value is not there.
+/// The reason why a value is not there.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    /// What is wrong with it was noted.
+pub(super) enum ReadError {
+    /// A mistake that was noted.
     #[error("it was noted")]
     Noted,
-    /// It is to be noted.
+    /// A mistake that is to be noted.
     #[error("{0}")]
     Problem(String),
 }
 
-impl serde::de::Error for Failure {
+impl serde::de::Error for ReadError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Self::Problem(message.to_string())
     }
@@ -104,9 +151,9 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads to the end, whatever was read already.
-    pub(super) fn finish(mut self) -> Told {
+    pub(super) fn finish(mut self) -> Mistakes {
         while self.take().is_some() {}
-        Told {
+        Mistakes {
             remarks: self.remarks,
             lost: self.lost,
             is_over: self.is_over,
@@ -122,7 +169,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    fn peek(&mut self) -> Option<&Piece<'de>> {
+    pub(super) fn peek(&mut self) -> Option<&Piece<'de>> {
         if self.next.is_none() {
             self.next = self.fetch();
         }
@@ -177,8 +224,8 @@ impl<'de> Reader<'de> {
         while self.depth > depth && self.take().is_some() {}
     }
 
-    /// Takes the next key and the place where it stands; none at the end of the map. What cannot be a key is noted and
-    /// passed over, with its value.
+    /// Takes the next key and the place where it stands; none at the end of the map. What cannot be
+    /// a key is noted and passed over, with its value.
     pub(super) fn next_key(&mut self) -> Option<(Cow<'de, str>, Place)> {
         loop {
             let depth = self.depth;
@@ -255,8 +302,7 @@ impl<'de> Reader<'de> {
         let begin = self.peek()?.place;
         let (depth, taken, path) = (self.depth, self.taken, self.path.len());
         self.last = None;
-        let read = seed.deserialize(&mut *self);
-        self.path.back_to(path);
+        let read = self.below(path, seed);
         let value = read.map_err(|failure| self.fail(begin, failure)).ok();
         if self.taken == taken {
             self.skip();
@@ -266,10 +312,21 @@ impl<'de> Reader<'de> {
         value
     }
 
+    /// Reads a value and goes back up to where the path was so long.
+    pub(super) fn below<T: DeserializeSeed<'de>>(
+        &mut self,
+        path: usize,
+        seed: T,
+    ) -> Result<T::Value, ReadError> {
+        let read = seed.deserialize(&mut *self);
+        self.path.back_to(path);
+        read
+    }
+
     /// Notes why the value that begins at a place was not read.
-    fn fail(&mut self, begin: Place, failure: Failure) {
+    fn fail(&mut self, begin: Place, failure: ReadError) {
         self.lose();
-        if let Failure::Problem(message) = failure {
+        if let ReadError::Problem(message) = failure {
             let message = self.advised(message);
             // What is too dense is told where reading it ended.
             let place = if budget::is_spent() { self.here } else { begin };
@@ -289,240 +346,8 @@ impl<'de> Reader<'de> {
             None => message,
         }
     }
-
-    /// Takes a scalar that is not null; `wanted` is what it must be.
-    fn scalar(&mut self, wanted: &str) -> Result<Scalar<'de>, Failure> {
-        let piece = self.take().ok_or(Failure::Noted)?;
-        let problem = match piece.event {
-            Event::Scalar(scalar) if scalar.text.len() > TEXT_BYTES_MAX => too_long(),
-            Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
-            Event::Scalar(scalar) => {
-                self.last = match &scalar.text {
-                    Cow::Borrowed(text) => Some(*text),
-                    Cow::Owned(_) => None,
-                };
-                return Ok(scalar);
-            }
-            Event::Map => format!("{wanted}, not a map"),
-            Event::List => format!("{wanted}, not a list"),
-            Event::Alias | Event::End => return Err(Failure::Noted),
-        };
-        Err(Failure::Problem(problem))
-    }
-
-    /// What null is answered with where it stands: it may be that a colour has become a comment.
-    fn empty(&self, place: Place) -> String {
-        if self.path.as_str().ends_with(']') {
-            return ENTRY_EMPTY.to_owned();
-        }
-        let before = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-        let mut lines = self.text.lines().skip(before(place.line));
-        let rest = lines.next().unwrap_or_default().chars();
-        let mut rest = rest
-            .skip(before(place.column))
-            .skip_while(|c| ": ".contains(*c));
-        if rest.next() == Some('#') {
-            format!("{EMPTY}, or put what begins with # into quotes")
-        } else {
-            EMPTY.to_owned()
-        }
-    }
-
-    /// Takes a number, `true` or `false`.
-    fn literal<T>(
-        &mut self,
-        wanted: &str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, Failure> {
-        let scalar = self.scalar(wanted)?;
-        if !scalar.may_be_literal() {
-            return Err(Failure::Problem(format!("{wanted}, without quotes")));
-        }
-        read(scalar.text.trim()).ok_or_else(|| Failure::Problem(wanted.to_owned()))
-    }
-
-    /// Takes the beginning of a map, of which these are the fields, if it has any.
-    fn map(&mut self, fields: &[&str]) -> Result<(), Failure> {
-        let piece = self.take().ok_or(Failure::Noted)?;
-        Err(Failure::Problem(match piece.event {
-            Event::Map => return Ok(()),
-            Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
-            Event::Scalar(_) => not_a_map("text", fields),
-            Event::List => not_a_map("list", fields),
-            Event::Alias | Event::End => return Err(Failure::Noted),
-        }))
-    }
-
-    /// Takes the beginning of a list.
-    fn list(&mut self) -> Result<(), Failure> {
-        let piece = self.take().ok_or(Failure::Noted)?;
-        Err(Failure::Problem(match piece.event {
-            Event::List => return Ok(()),
-            Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
-            Event::Scalar(scalar) if scalar.text.len() <= QUOTED_BYTES_MAX => {
-                format!("must be a list, such as [{}]", scalar.text)
-            }
-            Event::Scalar(_) => "must be a list, such as [a, b]".to_owned(),
-            Event::Map => "must be a list, not a map".to_owned(),
-            Event::Alias | Event::End => return Err(Failure::Noted),
-        }))
-    }
 }
 
-impl<'de> Deserializer<'de> for &mut Reader<'de> {
-    type Error = Failure;
-
-    /// Nothing in the layout takes whatever comes, but for what is passed over.
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.skip();
-        visitor.visit_unit()
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let scalar = self.scalar("must be a text")?;
-        if !scalar.may_be_text() {
-            let problem = format!("must be a text, such as \"{}\"", scalar.text);
-            return Err(Failure::Problem(problem));
-        }
-        match scalar.text {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
-        }
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let read = self.literal("must be true or false", |text| match text {
-            "true" | "True" | "TRUE" => Some(true),
-            "false" | "False" | "FALSE" => Some(false),
-            _ => None,
-        });
-        visitor.visit_bool(read?)
-    }
-
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let (least, most) = match self.path.as_str().rsplit('.').next() {
-            Some("max_cascade") => (1, CASCADE_MAX),
-            Some("attempts") => (1, Policy::ATTEMPTS_MAX),
-            Some(_) | None => (0, u32::MAX),
-        };
-        let wanted = format!("must be a whole number from {least} to {most}");
-        visitor.visit_u32(self.literal(&wanted, |text| text.parse().ok())?)
-    }
-
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let wanted = format!("must be a whole number from {} to {}", i32::MIN, i32::MAX);
-        visitor.visit_i32(self.literal(&wanted, |text| text.parse().ok())?)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.list()?;
-        visitor.visit_seq(Items::new(self))
-    }
-
-    /// Asks for a value that may be wrong.
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        visitor.visit_seq(OneOrNone(self))
-    }
-
-    /// Asks for the fields of a part, or for a map of parts, whose name says what its keys are.
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        let is_scalar = |piece: &Piece<'_>| match &piece.event {
-            Event::Scalar(scalar) => !scalar.is_null(),
-            Event::Map | Event::List | Event::End | Event::Alias => false,
-        };
-        if name == TEXT_OR_FIELDS && self.peek().is_some_and(is_scalar) {
-            return self.deserialize_str(visitor);
-        }
-        self.map(fields)?;
-        match Keys::named(name) {
-            Some(keys) => visitor.visit_map(Entries::new(self, keys)),
-            None => visitor.visit_map(Fields::new(self, fields)),
-        }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        let known = |text: &str| variants.iter().copied().find(|word| *word == text);
-        let is_map = |piece: &Piece<'_>| matches!(piece.event, Event::Map);
-        if !self.peek().is_some_and(is_map) {
-            let wanted = one_of(variants);
-            let scalar = self.scalar(&wanted)?;
-            let unknown = || Failure::Problem(meant(&wanted, &scalar.text, variants));
-            let word = known(&scalar.text).ok_or_else(unknown)?;
-            return visitor.visit_enum(Word(word));
-        }
-        self.map(&[])?;
-        let Some((key, place)) = self.next_key() else {
-            return Err(Failure::custom(one_of(variants)));
-        };
-        let Some(word) = known(&key) else {
-            self.note(place, &meant(&one_of(variants), &key, variants));
-            return Err(Failure::Noted);
-        };
-        let path = self.path.len();
-        self.path.key(word);
-        let read = visitor.visit_enum(Pair::new(self, word))?;
-        self.path.back_to(path);
-        if let Some((_, place)) = self.next_key() {
-            self.note(place, &format!("must say one thing only: {word}, or this"));
-        }
-        Ok(read)
-    }
-
-    serde::forward_to_deserialize_any! {
-        i8 i16 i64 i128 u8 u16 u64 u128 f32 f64 char bytes byte_buf option unit unit_struct
-        newtype_struct tuple map identifier
-    }
-}
-
-/// Says that something else stands where a map is wanted, with the first field that says what the part is.
-fn not_a_map(found: &str, fields: &[&str]) -> String {
-    let wanted = "must be a map of keys and values, not a";
-    match fields.iter().find(|field| **field != "description") {
-        Some(field) => format!("{wanted} {found}, as in {{{field}: …}}"),
-        None => format!("{wanted} {found}"),
-    }
-}
-
-fn too_long() -> String {
+pub(super) fn too_long() -> String {
     format!("a text has more than {TEXT_BYTES_MAX} bytes")
-}
-
-/// Says which words there are.
-fn one_of(words: &[&str]) -> String {
-    match words {
-        [] => "must be left out".to_owned(),
-        [word] => format!("must be {word}"),
-        [before @ .., last] => format!("must be {} or {last}", before.join(", ")),
-    }
-}
-
-/// Says what is wanted, and the word of these that was probably meant.
-fn meant(wanted: &str, word: &str, words: &[&'static str]) -> String {
-    match nearest(word, words.iter().copied()) {
-        Some(word) => format!("{wanted}; did you mean {word}?"),
-        None => wanted.to_owned(),
-    }
 }

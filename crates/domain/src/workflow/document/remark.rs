@@ -1,17 +1,18 @@
-//! What is said about a document, each with its place.
+//! Remarks about a document, each with its place.
 
 use std::fmt;
 
+use super::format::DOCUMENT_BYTES_MAX;
 use crate::{
     value::WorkflowCode,
     workflow::{Finding, Rule, Severity, Subject},
 };
 
-/// How many remarks the text of an error spells out.
+/// The most remarks that the text of an error spells out.
 const REMARKS_SPELLED_MAX: usize = 3;
-/// How many mistakes of a kind are told.
+/// The most mistakes of a kind that are told.
 pub(super) const REMARKS_MAX: usize = 100;
-/// How long what is said of one place may be, in bytes: readers quote what they find.
+/// The longest remark, in bytes: readers quote what they find.
 const MESSAGE_BYTES_MAX: usize = 512;
 
 /// A place in a document.
@@ -26,19 +27,19 @@ pub struct Place {
 /// Something that is to be said about a document, or about the workflow that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// Where it stands in the document; none where it stands nowhere, such as what is missing as a whole.
+    /// The place in the document; none for what stands nowhere, such as what is missing as a whole.
     pub place: Option<Place>,
-    /// What is to be said.
+    /// The finding.
     pub finding: Finding,
 }
 
-/// Why a document cannot be read or written.
+/// The error of a document that cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// It is too large, not well-formed, has unknown keys, or values that break a rule.
     #[error("{}", spelled(.remarks))]
     Unreadable {
-        /// Everything that is wrong with it, in its order; at least one.
+        /// All of its mistakes, in its order; at least one.
         remarks: Vec<Remark>,
         /// The code of the workflow, where it names one.
         workflow: Option<WorkflowCode>,
@@ -49,7 +50,7 @@ pub enum DocumentError {
     /// The workflow cannot be written as a document.
     #[error("the workflow cannot be written as a document: {problem}")]
     NotWritten {
-        /// What the writer says.
+        /// The words of the writer.
         problem: String,
     },
 }
@@ -79,25 +80,28 @@ impl fmt::Display for Place {
 }
 
 impl Remark {
-    /// That something in the document cannot be read.
+    /// A remark that something in the document cannot be read.
     pub(super) fn unreadable(place: Option<Place>, path: &str, message: &str) -> Self {
         let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
-        let message = message.get(..end).unwrap_or(message).to_owned();
-        let finding = Finding {
-            rule: Rule::Document,
-            subject: Subject::Document(path.to_owned()),
-            message,
-        };
+        let message = message.get(..end).unwrap_or(message);
+        let subject = Subject::Document(path.to_owned());
+        let finding = Finding::new(Rule::Document, subject, message);
         Self { place, finding }
     }
 
-    /// That what stands at a byte of a document cannot be read.
+    /// A remark that what stands at a byte of a document cannot be read.
     pub(super) fn at_byte(text: &str, index: usize, problem: &dyn fmt::Display) -> Self {
         let place = Place::of_byte(text, index);
         Self::unreadable(Some(place), "", &problem.to_string())
     }
 
-    /// How much it weighs.
+    /// A remark that the document has too many bytes.
+    pub(super) fn too_large(bytes: usize) -> Self {
+        let problem = format!("has {bytes} bytes, at most {DOCUMENT_BYTES_MAX} are allowed");
+        Self::unreadable(None, "", &problem)
+    }
+
+    /// Its weight.
     pub fn severity(&self) -> Severity {
         self.finding.severity()
     }
@@ -112,7 +116,8 @@ impl From<Finding> for Remark {
     }
 }
 
-/// The place, then what is said: `line 4, column 17, comment_status: must be any_in_state or never`.
+/// The place, then what is said: `line 4, column 17, comment_status: must be any_in_state or
+/// never`.
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, finding } = self;

@@ -2,13 +2,16 @@ mod cost;
 mod magento;
 mod merging;
 mod page;
+pub(in crate::workflow) mod sample;
 mod whole;
 
 use proptest::prelude::*;
+use sample::workflows;
 
-use super::{sample::workflows, *};
+use super::*;
 use crate::{
     preset,
+    value::WorkflowCode,
     workflow::{Refusal, Workflow, diff},
 };
 

@@ -7,12 +7,13 @@ use super::{
     remark::Place,
 };
 
-/// How far the parser looks for the colon behind what may be a key, and keeps what it finds.
+/// The characters among which the parser looks for the colon behind what may be a key, and that it
+/// keeps.
 const KEY_CHARACTERS_MAX: usize = 256;
 
-/// What tags are answered with: the layout says what everything is.
+/// The answer to tags: the layout says what everything is.
 const TAGS: &str = "tags such as !!binary are not allowed";
-/// What anchors and aliases are answered with: nothing stands for something else.
+/// The answer to anchors and aliases: nothing stands for something else.
 const ANCHORS: &str = "anchors and aliases are not allowed";
 
 /// A YAML document that is being read.
@@ -22,7 +23,8 @@ pub(super) struct Yaml<'t> {
 }
 
 impl<'t> Yaml<'t> {
-    /// Begins to read. What declares tags is refused at once, since the parser would keep all of it.
+    /// Begins to read. What declares tags is refused at once, since the parser would keep all of
+    /// it.
     pub(super) fn new(text: &'t str) -> Result<Self, Stop> {
         if let Some(index) = tag_directive(text) {
             return Err(Stop {
@@ -93,7 +95,7 @@ impl<'t> Yaml<'t> {
     }
 }
 
-/// Where a line declares a tag.
+/// The byte at which a line declares a tag.
 fn tag_directive(text: &str) -> Option<usize> {
     let begins_line = |index: usize| {
         let before = text.get(..index).unwrap_or_default();

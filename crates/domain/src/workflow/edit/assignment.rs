@@ -1,12 +1,12 @@
 //! Which status belongs to which state, and which of them is the default.
 
-use super::finish;
+use super::finish::finish;
 use crate::{
     value::{StateCode, StatusCode},
     workflow::{Assignment, Refusal, StatusSharing, Transition, Workflow},
 };
 
-/// What a call says about an assignment. Parts that are none stay as they are, or are
+/// The flags of an assignment that a call states. Parts that are none stay as they are, or are
 /// false for a new one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AssignmentPatch {
@@ -29,18 +29,15 @@ pub fn assign(
 ) -> Result<Workflow, Refusal> {
     check_parts(workflow, state, status)?;
     if workflow.status(status).is_some_and(|status| status.retired) {
-        return Err(Refusal::StatusRetired {
-            status: status.clone(),
-        });
+        let status = status.clone();
+        return Err(Refusal::StatusRetired { status });
     }
     check_sharing(workflow, state, status)?;
     let present = workflow.assignment(state, status);
     let was_default = present.is_some_and(|assignment| assignment.is_default);
     if was_default && patch.is_default == Some(false) {
-        return Err(Refusal::DefaultRequired {
-            state: state.clone(),
-            status: status.clone(),
-        });
+        let (state, status) = (state.clone(), status.clone());
+        return Err(Refusal::DefaultRequired { state, status });
     }
     let is_first = workflow.assignments_of(state).next().is_none();
     let assignment = Assignment {
@@ -70,38 +67,24 @@ pub fn unassign(
 ) -> Result<(Workflow, Option<StatusCode>), Refusal> {
     check_parts(workflow, state, status)?;
     let Some(present) = workflow.assignment(state, status) else {
-        return Err(Refusal::AssignmentNotFound {
-            state: state.clone(),
-            status: status.clone(),
-        });
+        let (state, status) = (state.clone(), status.clone());
+        return Err(Refusal::AssignmentNotFound { state, status });
     };
     let is_last = workflow.assignments_of(state).nth(1).is_none();
-    let promoted = if present.is_default {
-        next_default(workflow, present)
-    } else {
-        None
-    };
+    let default = Some(present).filter(|present| present.is_default);
+    let promoted = default.and_then(|default| next_default(workflow, default));
     if is_last || present.is_default && promoted.is_none() {
-        return Err(Refusal::LastStatusOfState {
-            state: state.clone(),
-            status: status.clone(),
-        });
+        let (state, status) = (state.clone(), status.clone());
+        return Err(Refusal::LastStatusOfState { state, status });
     }
     named(workflow, status, |transition| {
         transition.to_state == *state && transition.to_status.as_ref() == Some(status)
     })?;
     let mut after = workflow.clone();
-    after
-        .assignments
-        .retain(|other| other.state != *state || other.status != *status);
-    for other in after
-        .assignments
-        .iter_mut()
-        .filter(|other| other.state == *state)
-    {
-        if Some(&other.status) == promoted.as_ref() {
-            other.is_default = true;
-        }
+    let others = &mut after.assignments;
+    others.retain(|other| other.state != *state || other.status != *status);
+    for other in others.iter_mut().filter(|other| other.state == *state) {
+        other.is_default |= Some(&other.status) == promoted.as_ref();
     }
     Ok((finish(Some(workflow), after)?, promoted))
 }
@@ -126,11 +109,8 @@ pub(super) fn named(
 /// Sets an assignment and takes the flag from the former default where this is one.
 pub(in crate::workflow) fn put(workflow: &mut Workflow, assignment: Assignment) {
     if assignment.is_default {
-        for other in workflow
-            .assignments
-            .iter_mut()
-            .filter(|other| other.state == assignment.state)
-        {
+        let others = workflow.assignments.iter_mut();
+        for other in others.filter(|other| other.state == assignment.state) {
             other.is_default = false;
         }
     }
@@ -145,14 +125,12 @@ pub(in crate::workflow) fn put(workflow: &mut Workflow, assignment: Assignment) 
 
 fn check_parts(workflow: &Workflow, state: &StateCode, status: &StatusCode) -> Result<(), Refusal> {
     if workflow.state(state).is_none() {
-        return Err(Refusal::StateNotFound {
-            state: state.clone(),
-        });
+        let state = state.clone();
+        return Err(Refusal::StateNotFound { state });
     }
     if workflow.status(status).is_none() {
-        return Err(Refusal::StatusNotFound {
-            status: status.clone(),
-        });
+        let status = status.clone();
+        return Err(Refusal::StatusNotFound { status });
     }
     Ok(())
 }

@@ -2,65 +2,15 @@
 //! changed workflow, or says why the change is refused.
 
 mod assignment;
+mod finish;
 mod status;
 mod transition;
 
 pub use assignment::{AssignmentPatch, assign, unassign};
 pub(super) use assignment::{check_sharing, put};
+pub(super) use finish::judge;
 pub use status::{LabelsPatch, StatusPatch, create_status, delete_status, update_status};
 pub use transition::{TransitionPatch, create_transition, delete_transition, update_transition};
-
-use super::{Finding, Refusal, Severity, Workflow, lint, lint::NOT_THERE};
-
-/// Puts the changed workflow into its one order and refuses it where it breaks rules
-/// that `before` kept. What was broken before does not stand in the way of other changes.
-pub(super) fn finish(before: Option<&Workflow>, after: Workflow) -> Result<Workflow, Refusal> {
-    judge(before, after).map(|(after, _)| after)
-}
-
-/// Does what [`finish`] does, and gives everything that lint has to say of the result.
-pub(super) fn judge(
-    before: Option<&Workflow>,
-    after: Workflow,
-) -> Result<(Workflow, Vec<Finding>), Refusal> {
-    let after = after.normalized();
-    let findings = lint(&after);
-    let mut broken = errors(&findings);
-    if let (false, Some(before)) = (broken.is_empty(), before) {
-        let old = errors(&lint(before));
-        broken.retain(|finding| !old.iter().any(|known| is_same(known, finding)));
-    }
-    if broken.is_empty() {
-        return Ok((after, findings));
-    }
-    Err(Refusal::WorkflowInvalid { findings: broken })
-}
-
-/// Whether two findings tell the same: what was probably meant may change with other parts.
-fn is_same(known: &Finding, finding: &Finding) -> bool {
-    known.rule == finding.rule
-        && known.subject == finding.subject
-        && what_is_wrong(&known.message) == what_is_wrong(&finding.message)
-}
-
-fn what_is_wrong(message: &str) -> &str {
-    message
-        .split_once(NOT_THERE)
-        .map_or(message, |(wrong, _)| wrong)
-}
-
-fn errors(findings: &[Finding]) -> Vec<Finding> {
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.severity() == Severity::Error);
-    errors.cloned().collect()
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{assignment, finish, set};
+use super::{
+    assignment,
+    finish::{finish, set},
+};
 use crate::{
     value::{Color, Description, Label, StateCode, StatusCode, StoreView},
     workflow::{Action, Refusal, Status, Workflow},
 };
 
-/// What shall change of a status; parts that are none stay.
+/// Changes of a status; parts that are none stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusPatch {
     /// The label.
@@ -23,7 +26,7 @@ pub struct StatusPatch {
     pub position: Option<i32>,
     /// Whether it is no longer entered.
     pub retired: Option<bool>,
-    /// What an order sets off that comes to it.
+    /// The actions of an order that comes to it.
     pub on_enter: Option<Vec<Action>>,
 }
 
@@ -42,9 +45,8 @@ pub enum LabelsPatch {
 /// Returns [`Refusal::StatusExists`] where the code is taken.
 pub fn create_status(workflow: &Workflow, status: Status) -> Result<Workflow, Refusal> {
     if workflow.status(&status.code).is_some() {
-        return Err(Refusal::StatusExists {
-            status: status.code,
-        });
+        let status = status.code;
+        return Err(Refusal::StatusExists { status });
     }
     let mut after = workflow.clone();
     after.statuses.push(status);
@@ -62,14 +64,10 @@ pub fn update_status(
     patch: StatusPatch,
 ) -> Result<Workflow, Refusal> {
     let mut after = workflow.clone();
-    let Some(status) = after
-        .statuses
-        .iter_mut()
-        .find(|status| status.code == *code)
-    else {
-        return Err(Refusal::StatusNotFound {
-            status: code.clone(),
-        });
+    let mut statuses = after.statuses.iter_mut();
+    let Some(status) = statuses.find(|status| status.code == *code) else {
+        let status = code.clone();
+        return Err(Refusal::StatusNotFound { status });
     };
     let retires = patch.retired == Some(true) && !status.retired;
     let default_of = states_with_default(workflow, code);
@@ -92,9 +90,8 @@ pub fn update_status(
 /// names.
 pub fn delete_status(workflow: &Workflow, code: &StatusCode) -> Result<Workflow, Refusal> {
     if workflow.status(code).is_none() {
-        return Err(Refusal::StatusNotFound {
-            status: code.clone(),
-        });
+        let status = code.clone();
+        return Err(Refusal::StatusNotFound { status });
     }
     let states: Vec<StateCode> = workflow.states_of(code).cloned().collect();
     if !states.is_empty() {
@@ -112,13 +109,9 @@ pub fn delete_status(workflow: &Workflow, code: &StatusCode) -> Result<Workflow,
 }
 
 fn states_with_default(workflow: &Workflow, code: &StatusCode) -> Vec<StateCode> {
-    let defaults = workflow
-        .assignments
-        .iter()
-        .filter(|a| a.is_default && a.status == *code);
-    defaults
-        .map(|assignment| assignment.state.clone())
-        .collect()
+    let assignments = workflow.assignments.iter();
+    let defaults = assignments.filter(|it| it.is_default && it.status == *code);
+    defaults.map(|it| it.state.clone()).collect()
 }
 
 impl StatusPatch {

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use super::*;
+use super::{finish::finish, *};
 use crate::{
     value::{Color, Description, Label, OperationCode, StatusCode, StoreView, TransitionCode},
     workflow::{
-        Assignment, Status, StatusSharing, Transition, Trigger, diff,
+        Assignment, Refusal, Status, StatusSharing, Transition, Trigger, Workflow, diff,
         sample::{self, state, status},
     },
 };

@@ -1,13 +1,13 @@
 //! Creating, changing and deleting transitions.
 
-use super::{finish, set};
+use super::finish::{finish, set};
 use crate::{
     guard::{Expression, Guard, Instant},
     value::{Description, Label, OperationCode, Role, StateCode, StatusCode, TransitionCode},
     workflow::{Action, Refusal, Transition, Trigger, Work, Workflow, Writing},
 };
 
-/// What shall change of a transition; parts that are none stay.
+/// Changes of a transition; parts that are none stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransitionPatch {
     /// The label.
@@ -24,7 +24,7 @@ pub struct TransitionPatch {
     pub to_status: Option<Option<StatusCode>>,
     /// The guard; `Some(None)` for none.
     pub guard: Option<Option<Expression>>,
-    /// What starts it.
+    /// Its trigger.
     pub trigger: Option<Trigger>,
     /// The operation that it records; `Some(None)` for none.
     pub operation: Option<Option<OperationCode>>,
@@ -36,7 +36,7 @@ pub struct TransitionPatch {
     pub notify_customer: Option<bool>,
     /// The roles of which the actor needs one.
     pub roles: Option<Vec<Role>>,
-    /// What an order sets off that takes it.
+    /// The actions of an order that takes it.
     pub actions: Option<Vec<Action>>,
     /// The place among several that match.
     pub position: Option<i32>,
@@ -49,9 +49,8 @@ pub struct TransitionPatch {
 /// does not compile, and where the workflow would break a rule.
 pub fn create_transition(workflow: &Workflow, transition: Transition) -> Result<Workflow, Refusal> {
     if workflow.transition(&transition.code).is_some() {
-        return Err(Refusal::TransitionExists {
-            transition: transition.code,
-        });
+        let transition = transition.code;
+        return Err(Refusal::TransitionExists { transition });
     }
     check(workflow, None, &transition)?;
     let mut after = workflow.clone();
@@ -69,14 +68,10 @@ pub fn update_transition(
     patch: TransitionPatch,
 ) -> Result<Workflow, Refusal> {
     let mut after = workflow.clone();
-    let Some(transition) = after
-        .transitions
-        .iter_mut()
-        .find(|transition| transition.code == *code)
-    else {
-        return Err(Refusal::TransitionNotFound {
-            transition: code.clone(),
-        });
+    let mut transitions = after.transitions.iter_mut();
+    let Some(transition) = transitions.find(|transition| transition.code == *code) else {
+        let transition = code.clone();
+        return Err(Refusal::TransitionNotFound { transition });
     };
     patch.change(transition);
     check(workflow, workflow.transition(code), transition)?;
@@ -89,14 +84,11 @@ pub fn update_transition(
 /// Returns [`Refusal::TransitionNotFound`] for an unknown one.
 pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<Workflow, Refusal> {
     if workflow.transition(code).is_none() {
-        return Err(Refusal::TransitionNotFound {
-            transition: code.clone(),
-        });
+        let transition = code.clone();
+        return Err(Refusal::TransitionNotFound { transition });
     }
     let mut after = workflow.clone();
-    after
-        .transitions
-        .retain(|transition| transition.code != *code);
+    after.transitions.retain(|it| it.code != *code);
     finish(Some(workflow), after)
 }
 
@@ -120,15 +112,11 @@ fn check(
             status: status.clone(),
         });
     }
-    let mut operations = transition
-        .trigger
-        .operations()
-        .iter()
-        .chain(&transition.operation);
+    let setting_off = transition.trigger.operations().iter();
+    let mut operations = setting_off.chain(&transition.operation);
     if let Some(operation) = operations.find(|operation| workflow.operation(operation).is_none()) {
-        return Err(Refusal::OperationNotFound {
-            operation: operation.clone(),
-        });
+        let operation = operation.clone();
+        return Err(Refusal::OperationNotFound { operation });
     }
     if let Some(status) = &transition.to_status
         && workflow.assignment(&transition.to_state, status).is_none()

@@ -8,27 +8,26 @@ use crate::{
     template::Template,
     value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Subject, Work, Workflow,
-        Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, TriggerPoint, Work, Workflow, Writing,
     },
 };
 
-/// What keys begin with that Waymark notes things under.
+/// The beginning of keys that Waymark notes things under.
 const RESERVED: &str = "waymark.";
-/// How many steps it takes to look a code up.
+/// The steps that it takes to find a code.
 const CODE_STEPS: usize = 20;
-/// How much of a key is shown that no order can have.
+/// The most characters that are shown of a key that no order can have.
 const KEY_SHOWN_MAX: usize = 60;
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = places(workflow);
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
-    for (occasion, action) in workflow.actions() {
+    for (point, action) in workflow.actions() {
         let mut problems = problems(action, &known);
-        problems.extend(texts(&occasion, action));
+        problems.extend(texts(&point, action));
         findings.extend(problems.into_iter().map(|(rule, message)| {
             let message = format!("has the action {} that {message}", action.code);
-            Finding::new(rule, occasion.subject(), message)
+            Finding::new(rule, point.subject(), message)
         }));
     }
     findings.extend(circles(workflow));
@@ -39,63 +38,59 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
 pub(super) fn missing(workflow: &Workflow) -> Vec<Finding> {
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
     let active = workflow.actions().filter(|(_, action)| action.active);
-    let missing = active.filter_map(|(occasion, action)| {
+    let missing = active.filter_map(|(point, action)| {
         let (rule, message) = unknown_transition(action, &known)?;
         let message = format!("has the action {} that {message}", action.code);
-        Some(Finding::new(rule, occasion.subject(), message))
+        Some(Finding::new(rule, point.subject(), message))
     });
     missing.collect()
 }
 
-/// That an action takes a transition which is not there.
+/// The mistake of an action that takes a transition which is not there.
 fn unknown_transition(
     action: &Action,
     known: &BTreeSet<&TransitionCode>,
 ) -> Option<(Rule, String)> {
+    let code = taken_transition(action).filter(|code| !known.contains(code))?;
+    let message = format!("takes transition {code}, which does not exist");
+    Some((Rule::UnknownReference, message))
+}
+
+/// The transition that an action takes.
+pub(super) fn taken_transition(action: &Action) -> Option<&TransitionCode> {
     match &action.work {
-        Work::Write(Writing::Transition(code)) if !known.contains(code) => {
-            let message = format!("takes transition {code}, which does not exist");
-            Some((Rule::UnknownReference, message))
-        }
+        Work::Write(Writing::Transition(code)) => Some(code),
         Work::Write(_) | Work::Send(..) => None,
     }
 }
 
 /// Places with too many actions, or two of one code.
 fn places(workflow: &Workflow) -> Vec<Finding> {
-    let mut places: BTreeMap<Occasion, Vec<&Action>> = BTreeMap::new();
-    for (occasion, action) in workflow.actions() {
-        places.entry(occasion).or_default().push(action);
+    let mut places: BTreeMap<TriggerPoint, Vec<&Action>> = BTreeMap::new();
+    for (point, action) in workflow.actions() {
+        places.entry(point).or_default().push(action);
     }
     let mut findings = Vec::new();
-    for (occasion, actions) in &places {
+    for (point, actions) in &places {
         if actions.len() > ACTIONS_MAX {
             let message = format!(
-                "has {} actions for {occasion}, at most {ACTIONS_MAX} are allowed",
+                "has {} actions for {point}, at most {ACTIONS_MAX} are allowed",
                 actions.len()
             );
-            findings.push(Finding::new(
-                Rule::LimitExceeded,
-                occasion.subject(),
-                message,
-            ));
+            findings.push(Finding::new(Rule::LimitExceeded, point.subject(), message));
         }
         let mut seen = BTreeSet::new();
         let twice = actions.iter().filter(|action| !seen.insert(&action.code));
         let twice = listed(twice.map(|action| &action.code));
         if !twice.is_empty() {
-            let message = format!("has several actions for {occasion} with the code {twice}");
-            findings.push(Finding::new(
-                Rule::DuplicateCode,
-                occasion.subject(),
-                message,
-            ));
+            let message = format!("has several actions for {point} with the code {twice}");
+            findings.push(Finding::new(Rule::DuplicateCode, point.subject(), message));
         }
     }
     findings
 }
 
-/// What is wrong with an action by itself, in words that follow its code.
+/// The mistakes of an action by itself, in words that follow its code.
 fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, String)> {
     let mut problems = Vec::new();
     if let Some(Err(problem)) = action.condition.as_ref().map(Guard::compile_condition) {
@@ -107,24 +102,18 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
         Work::Send(channel, policy) => {
             let of_policy = policy.problems();
             problems.extend(of_policy.map(|(_, told)| (Rule::LimitExceeded, told.to_owned())));
-            if let Channel::Email(email) = channel
-                && email.copy_to.len() > COPIES_MAX
-            {
-                let message = format!(
-                    "sends {} copies, at most {COPIES_MAX} are allowed",
-                    email.copy_to.len()
-                );
-                problems.push((Rule::LimitExceeded, message));
-            }
-            if let Channel::Email(email) = channel
-                && action.active
-                && email.customer == Notify::Never
-                && email.copy_to.is_empty()
-            {
-                let message =
-                    "sends a mail to nobody: customer is never, and copy_to names no address"
-                        .to_owned();
-                problems.push((Rule::MailToNobody, message));
+            if let Channel::Email(email) = channel {
+                let copies = email.copy_to.len();
+                if copies > COPIES_MAX {
+                    let message =
+                        format!("sends {copies} copies, at most {COPIES_MAX} are allowed");
+                    problems.push((Rule::LimitExceeded, message));
+                }
+                if action.active && email.customer == Notify::Never && copies == 0 {
+                    let message =
+                        "sends a mail to nobody: customer is never, and copy_to names no address";
+                    problems.push((Rule::MailToNobody, message.to_owned()));
+                }
             }
         }
         Work::Write(Writing::SetAttributes(attributes)) => {
@@ -135,10 +124,10 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
     problems
 }
 
-/// What is wrong with the texts of an action. One that a caller sends is refused at once, so
-/// these were stored by an older version.
-fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
-    let path = format!("{occasion}.{}", action.code);
+/// The mistakes in the texts of an action. One that a caller sends is refused at once, so these
+/// were stored by an older version.
+fn texts(point: &TriggerPoint, action: &Action) -> Vec<(Rule, String)> {
+    let path = format!("{point}.{}", action.code);
     let said = |place: String, text: &Template| {
         let problem = text.problem()?;
         let message = format!("has a text that is not filled in ({place}): {problem}");
@@ -146,17 +135,17 @@ fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
     };
     match &action.work {
         Work::Send(Channel::Publish(publish), _) => {
-            said(format!("{path}, subject"), &publish.subject)
-                .into_iter()
-                .collect()
+            let said = said(format!("{path}, subject"), &publish.subject);
+            said.into_iter().collect()
         }
         Work::Write(Writing::Comment { text, .. }) => {
             said(format!("{path}, text"), text).into_iter().collect()
         }
-        Work::Write(Writing::SetAttributes(attributes)) => attributes
-            .iter()
-            .filter_map(|(key, text)| said(format!("{path}, attribute {key}"), text))
-            .collect(),
+        Work::Write(Writing::SetAttributes(attributes)) => {
+            let texts = attributes.iter();
+            let said = texts.filter_map(|(key, it)| said(format!("{path}, attribute {key}"), it));
+            said.collect()
+        }
         Work::Send(Channel::Webhook(_) | Channel::Email(_), _)
         | Work::Write(Writing::Transition(_)) => Vec::new(),
     }
@@ -164,14 +153,12 @@ fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
 
 /// Attributes that no order can have, and those that are not for shops.
 fn attribute_problems(attributes: &BTreeMap<String, Template>) -> Vec<(Rule, String)> {
-    let mut problems: Vec<String> = attributes
-        .keys()
-        .filter_map(|key| {
-            let problem = key_problem(key)?;
-            let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
-            Some(format!("sets the attribute {shown:?}: {problem}"))
-        })
-        .collect();
+    let of_keys = attributes.keys().filter_map(|key| {
+        let problem = key_problem(key)?;
+        let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
+        Some(format!("sets the attribute {shown:?}: {problem}"))
+    });
+    let mut problems: Vec<String> = of_keys.collect();
     let empty = |key: &String| (key.clone(), String::new());
     let together = Attributes::new(attributes.keys().map(empty).collect());
     if let (true, Err(problem)) = (problems.is_empty(), together) {
@@ -180,12 +167,11 @@ fn attribute_problems(attributes: &BTreeMap<String, Template>) -> Vec<(Rule, Str
         ));
     }
     let problems = problems.into_iter();
-    problems
-        .map(|message| (Rule::AttributeNeverSet, message))
-        .collect()
+    let problems = problems.map(|message| (Rule::AttributeNeverSet, message));
+    problems.collect()
 }
 
-/// Why an attribute with this key is not set.
+/// The reason why an attribute with this key is not set.
 fn key_problem(key: &str) -> Option<String> {
     if key.is_empty() {
         return Some("a key must not be empty".to_owned());
@@ -216,8 +202,7 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
             if **code == start.code {
                 let message =
                     "sets itself off by its actions, which only guards and conditions stop";
-                let subject = Subject::Transition(start.code.clone());
-                findings.push(Finding::new(Rule::ActionCircle, subject, message));
+                findings.push(start.finding(Rule::ActionCircle, message));
                 break;
             }
             if seen.insert(*code) {
@@ -232,13 +217,11 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
 /// status that it enters.
 fn taken(workflow: &Workflow) -> BTreeMap<&TransitionCode, Vec<&TransitionCode>> {
     let states = workflow.states.iter();
-    let by_state: BTreeMap<_, _> = states
-        .map(|state| (&state.code, taken_by(&state.on_enter)))
-        .collect();
+    let states = states.map(|it| (&it.code, taken_by(&it.on_enter)));
+    let by_state: BTreeMap<_, _> = states.collect();
     let statuses = workflow.statuses.iter();
-    let by_status: BTreeMap<_, _> = statuses
-        .map(|status| (&status.code, taken_by(&status.on_enter)))
-        .collect();
+    let statuses = statuses.map(|it| (&it.code, taken_by(&it.on_enter)));
+    let by_status: BTreeMap<_, _> = statuses.collect();
     let defaults = workflow.assignments.iter().filter(|a| a.is_default);
     let defaults: BTreeMap<_, _> = defaults.map(|a| (&a.state, &a.status)).collect();
     let mut taken = BTreeMap::new();
@@ -256,9 +239,7 @@ fn taken(workflow: &Workflow) -> BTreeMap<&TransitionCode, Vec<&TransitionCode>>
 
 /// The transitions that active actions take. A list of more than there may be has another finding.
 fn taken_by(actions: &[Action]) -> Vec<&TransitionCode> {
-    let taken = actions.iter().filter_map(|action| match &action.work {
-        Work::Write(Writing::Transition(code)) if action.active => Some(code),
-        Work::Write(_) | Work::Send(..) => None,
-    });
+    let active = actions.iter().filter(|action| action.active);
+    let taken = active.filter_map(taken_transition);
     taken.take(ACTIONS_MAX).collect()
 }

@@ -1,26 +1,25 @@
 //! Steps that nobody asks for: inside a state they need a guard, they may not run in circles, and
 //! an order should rest where it starts.
 
-use super::{Effort, Finding, Rule, Ways, ways::Way};
+use super::{Effort, Finding, Rule, Ways, known::denies, ways::Way};
 use crate::{
     guard::Expression,
     value::StatusCode,
-    workflow::{Subject, Transition, Trigger, Workflow},
+    workflow::{Transition, Trigger},
 };
+
+/// The most transitions of a circle that are named.
+const CODES_MAX: usize = 8;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = inside_state(ways);
     findings.extend(leaves_start(ways));
-    let automatic: Vec<&Way<'_>> = ways
-        .list
-        .iter()
-        .filter(|way| way.transition.trigger == Trigger::Automatic)
-        .collect();
-    let unguarded: Vec<&Way<'_>> = automatic
-        .iter()
-        .copied()
-        .filter(|way| !ways.is_guarded(way.transition))
-        .collect();
+    let automatic = ways.list.iter();
+    let automatic = automatic.filter(|way| way.transition.trigger == Trigger::Automatic);
+    let automatic: Vec<&Way<'_>> = automatic.collect();
+    let unguarded = automatic.iter().copied();
+    let unguarded = unguarded.filter(|way| !ways.is_guarded(way.transition));
+    let unguarded: Vec<&Way<'_>> = unguarded.collect();
     let effort = Effort::new();
     let goes_on = |way: &Way<'_>, next: &Way<'_>| follows(way, next, &effort);
     let endless = circle(&unguarded, &effort, goes_on);
@@ -43,8 +42,7 @@ fn inside_state(ways: &Ways<'_>) -> Vec<Finding> {
             "would move the status inside state {} at any step: give it a guard that says when, or take the state out of the places that it leaves",
             transition.to_state
         );
-        let subject = Subject::Transition(transition.code.clone());
-        Finding::new(Rule::AutomaticInsideState, subject, message)
+        transition.finding(Rule::AutomaticInsideState, message)
     });
     findings.collect()
 }
@@ -100,29 +98,25 @@ fn leaves_start(ways: &Ways<'_>) -> Vec<Finding> {
             "leaves the initial state {state} as soon as an order is created, so none ever rests there: give it a guard, or let orders start in state {}",
             way.transition.to_state
         );
-        let subject = Subject::Transition(way.transition.code.clone());
-        Finding::new(Rule::LeavesStartAtOnce, subject, message)
+        way.transition.finding(Rule::LeavesStartAtOnce, message)
     });
     findings.collect()
 }
 
 fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
     let first = circle.first()?;
-    let codes: Vec<_> = circle
-        .iter()
-        .take(8)
-        .map(|transition| transition.code.as_str())
-        .collect();
-    let message = format!("{message}: {}", codes.join(", "));
-    Some(Finding::new(
-        rule,
-        Subject::Transition(first.code.clone()),
-        message,
-    ))
+    Some(first.finding(rule, format!("{message}: {}", codes(circle))))
+}
+
+/// The codes of the first transitions of a circle.
+pub(super) fn codes(circle: &[&Transition]) -> String {
+    let codes = circle.iter().take(CODES_MAX);
+    let codes: Vec<_> = codes.map(|transition| transition.code.as_str()).collect();
+    codes.join(", ")
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Mark {
+enum Visit {
     Unseen,
     OnPath,
     Done,
@@ -135,7 +129,7 @@ pub(super) fn circle<'a>(
     effort: &Effort,
     follows: impl Fn(&Way<'a>, &Way<'a>) -> bool,
 ) -> Vec<&'a Transition> {
-    let mut marks = vec![Mark::Unseen; ways.len()];
+    let mut marks = vec![Visit::Unseen; ways.len()];
     for root in 0..ways.len() {
         let mut path = vec![(root, 0)];
         while let Some((node, next)) = path.last_mut() {
@@ -146,27 +140,27 @@ pub(super) fn circle<'a>(
             }
             let found = (ways.get(from).copied(), ways.get(candidate).copied());
             let (Some(way), Some(other)) = found else {
-                mark(&mut marks, from, Mark::Done);
+                mark(&mut marks, from, Visit::Done);
                 path.pop();
                 continue;
             };
-            mark(&mut marks, from, Mark::OnPath);
+            mark(&mut marks, from, Visit::OnPath);
             match marks.get(candidate) {
-                Some(Mark::OnPath) if follows(way, other) => {
+                Some(Visit::OnPath) if follows(way, other) => {
                     let circle = path.iter().skip_while(|(node, _)| *node != candidate);
                     return circle
                         .filter_map(|(node, _)| Some(ways.get(*node)?.transition))
                         .collect();
                 }
-                Some(Mark::Unseen) if follows(way, other) => path.push((candidate, 0)),
-                Some(Mark::Unseen | Mark::OnPath | Mark::Done) | None => {}
+                Some(Visit::Unseen) if follows(way, other) => path.push((candidate, 0)),
+                Some(Visit::Unseen | Visit::OnPath | Visit::Done) | None => {}
             }
         }
     }
     Vec::new()
 }
 
-fn mark(marks: &mut [Mark], node: usize, mark: Mark) {
+fn mark(marks: &mut [Visit], node: usize, mark: Visit) {
     if let Some(slot) = marks.get_mut(node) {
         *slot = mark;
     }
@@ -176,32 +170,6 @@ fn follows(way: &Way<'_>, next: &Way<'_>, effort: &Effort) -> bool {
     let meets = way.targets.iter().any(|place| next.sources.has(*place));
     meets && !is_stopped(way, next.transition, effort)
 }
-
-/// What of an order no step changes that records nothing, whatever state it enters.
-const STEADY: &[&str] = &[
-    "order",
-    "fully_canceled",
-    "fully_invoiced",
-    "fully_paid",
-    "fully_refunded",
-    "fully_shipped",
-    "grand_total",
-    "is_virtual",
-    "overpaid",
-    "total_canceled",
-    "total_due",
-    "total_invoiced",
-    "total_overpaid",
-    "total_paid",
-    "total_refunded",
-    "units_canceled",
-    "units_invoiced",
-    "units_open",
-    "units_ordered",
-    "units_refunded",
-    "units_returned",
-    "units_shipped",
-];
 
 /// Whether a transition cannot be taken in the step that has just taken another one: it asks that
 /// what let the order through does not hold, as in `!(order.fully_shipped)`, alone or after `&&`.
@@ -213,47 +181,4 @@ fn is_stopped(way: &Way<'_>, next: &Transition, effort: &Effort) -> bool {
     let mut known = way.known.iter();
     // What can no longer be compared is taken for stopped, so that no circle is made up.
     known.any(|known| !effort.take(steps) || denies(asked, known))
-}
-
-/// What is known of an order that has just taken a transition by itself: the guards that let it
-/// through, where they speak of what no step changes.
-pub(super) fn known<'a>(workflow: &'a Workflow, transition: &'a Transition) -> Vec<&'a str> {
-    if transition.trigger != Trigger::Automatic {
-        return Vec::new();
-    }
-    let entered = workflow.state(&transition.to_state);
-    let entry_guard = entered.and_then(|state| state.entry_guard.as_ref());
-    // A guard is asked before the step records something, an entry guard after it.
-    let is_silent = transition.operation.is_none();
-    let own = transition.guard.as_ref().filter(|_| is_silent);
-    let known = entry_guard.into_iter().chain(own).map(Expression::as_str);
-    known.filter(|known| is_steady(known)).collect()
-}
-
-/// Whether an expression speaks only of what no step changes that records nothing.
-fn is_steady(expression: &str) -> bool {
-    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let mut words = words.filter(|word| !word.is_empty());
-    words.all(|word| STEADY.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Whether an expression ends in the opposite of another one, alone or after `&&`.
-fn denies(asked: &str, known: &str) -> bool {
-    let is_plain = |known: &str| {
-        let mut bytes = known.bytes();
-        bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
-    };
-    let bracketed = || {
-        let inner = asked.strip_suffix(')')?.strip_suffix(known)?;
-        inner.strip_suffix("!(")
-    };
-    let bare = || {
-        let inner = asked.strip_suffix(known)?.strip_suffix('!')?;
-        is_plain(known).then_some(inner)
-    };
-    let before = bracketed().or_else(bare);
-    before.map(str::trim_end).is_some_and(|before| {
-        let is_last = before.is_empty() || before.ends_with("&&");
-        is_last && !before.contains("||") && !before.contains('?')
-    })
 }

@@ -1,19 +1,18 @@
-//! Who stands behind a step: roles that nobody can be asked for, and expressions that speak of a
+//! The callers behind steps: roles that nobody can be asked for, and expressions that speak of a
 //! call where there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Finding, Rule, Ways,
+    actions::taken_transition,
     expressions::{Speaker, Spoken},
     listed,
     ways::Way,
 };
 use crate::{
     value::{OperationCode, StateCode, TransitionCode},
-    workflow::{
-        Action, Occasion, Operation, Subject, Transition, Trigger, Work, Workflow, Writing,
-    },
+    workflow::{Action, Operation, Transition, Trigger, TriggerPoint, Workflow},
 };
 
 pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
@@ -41,8 +40,7 @@ fn roles(transition: &Transition) -> Option<Finding> {
         return None;
     }
     let message = format!("has roles ({}), {why}", listed(&transition.roles));
-    let subject = Subject::Transition(transition.code.clone());
-    Some(Finding::new(Rule::RolesWithoutCaller, subject, message))
+    Some(transition.finding(Rule::RolesWithoutCaller, message))
 }
 
 /// The operations that ask for roles.
@@ -74,13 +72,12 @@ fn roles_by_chance(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
             operation.code,
             listed(&operation.roles)
         );
-        let subject = Subject::Transition(transition.code.clone());
-        Some(Finding::new(Rule::RolesByChance, subject, message))
+        Some(transition.finding(Rule::RolesByChance, message))
     });
     findings.collect()
 }
 
-/// What asks for roles where a transition is taken: itself, or the operation that it records.
+/// The transitions that ask for roles, by themselves or by the operation that they record.
 fn asking(workflow: &Workflow) -> BTreeMap<&TransitionCode, String> {
     let operations = with_roles(workflow);
     let asks = |transition: &Transition| {
@@ -99,8 +96,8 @@ fn asking(workflow: &Workflow) -> BTreeMap<&TransitionCode, String> {
     asking.collect()
 }
 
-/// What time sets off that asks for roles: transitions that actions on the way of a timed one take,
-/// and the first that would follow from it. Time has no roles, so they are not taken.
+/// Steps that time sets off and that ask for roles: transitions that actions on the way of a timed
+/// one take, and the first that would follow from it. Time has no roles, so they are not taken.
 fn roles_by_time(ways: &Ways<'_>) -> Vec<Finding> {
     let asking = asking(ways.workflow);
     let following = ways.list.iter().filter(|way| {
@@ -112,8 +109,7 @@ fn roles_by_time(ways: &Ways<'_>) -> Vec<Finding> {
     for way in ways.list.iter().filter(timed) {
         let mut tell = |what: String| {
             let message = format!("starts by time, which has no roles, so {what}");
-            let subject = Subject::Transition(way.transition.code.clone());
-            findings.push(Finding::new(Rule::NeverByTime, subject, message));
+            findings.push(way.transition.finding(Rule::NeverByTime, message));
         };
         for (whose, taken) in taken_on(ways, way) {
             if let Some(asks) = asking.get(taken) {
@@ -148,13 +144,11 @@ fn may_follow(way: &Way<'_>, next: &Way<'_>) -> bool {
 /// The transitions that active actions take which a way sets off, each with whose action it is.
 fn taken_on<'a>(ways: &Ways<'a>, way: &Way<'a>) -> Vec<(String, &'a TransitionCode)> {
     let transition = way.transition;
-    let mut taken = taken_by(&transition.actions, |code| format!("its action {code}"));
+    let mut taken = taken_by(&transition.actions, "its action", "");
     let operation = transition.operation.as_ref();
     if let Some(operation) = operation.and_then(|code| ways.workflow.operation(code)) {
-        let of = format!("of operation {}", operation.code);
-        taken.extend(taken_by(&operation.actions, |code| {
-            format!("the action {code} {of}")
-        }));
+        let of = format!(" of operation {}", operation.code);
+        taken.extend(taken_by(&operation.actions, "the action", &of));
     }
     let Some(place) = ways.landing(way).copied() else {
         return taken;
@@ -164,23 +158,19 @@ fn taken_on<'a>(ways: &Ways<'a>, way: &Way<'a>) -> Vec<(String, &'a TransitionCo
         source.is_some_and(|source| source.state.code != place.state.code)
     };
     if !place.state.on_enter.is_empty() && way.sources.iter().any(is_elsewhere) {
-        let of = format!("of state {}", place.state.code);
-        taken.extend(taken_by(&place.state.on_enter, |code| {
-            format!("the action {code} {of}")
-        }));
+        let of = format!(" of state {}", place.state.code);
+        taken.extend(taken_by(&place.state.on_enter, "the action", &of));
     }
-    let of = format!("of status {}", place.status.code);
-    taken.extend(taken_by(&place.status.on_enter, |code| {
-        format!("the action {code} {of}")
-    }));
+    let of = format!(" of status {}", place.status.code);
+    taken.extend(taken_by(&place.status.on_enter, "the action", &of));
     taken
 }
 
-fn taken_by(actions: &[Action], whose: impl Fn(&str) -> String) -> Vec<(String, &TransitionCode)> {
+fn taken_by<'a>(actions: &'a [Action], its: &str, of: &str) -> Vec<(String, &'a TransitionCode)> {
     let active = actions.iter().filter(|action| action.active);
-    let taken = active.filter_map(|action| match &action.work {
-        Work::Write(Writing::Transition(code)) => Some((whose(action.code.as_str()), code)),
-        Work::Write(_) | Work::Send(..) => None,
+    let taken = active.filter_map(|action| {
+        let code = taken_transition(action)?;
+        Some((format!("{its} {}{of}", action.code), code))
     });
     taken.collect()
 }
@@ -209,8 +199,8 @@ impl<'a> Timed<'a> {
     }
 }
 
-/// What is asked on the way of a timed transition: its guard, those of its operation and of its
-/// state, and the conditions of its actions.
+/// Expressions that are asked on the way of a timed transition: its guard, those of its operation
+/// and of its state, and the conditions of its actions.
 fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
     let timed = Timed::new(&workflow.transitions);
     let mut findings = Vec::new();
@@ -224,8 +214,7 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
                 "starts by time, but {what} names {}: nobody makes a call then, the actor is the system without id and roles, and the request is empty",
                 named.join(", ")
             );
-            let subject = Subject::Transition(transition.code.clone());
-            findings.push(Finding::new(Rule::ActorOfTime, subject, message));
+            findings.push(transition.finding(Rule::ActorOfTime, message));
         };
         match &spoken.by {
             Speaker::Transition(transition) => {
@@ -246,7 +235,7 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
                     say(transition, &what);
                 }
             }
-            Speaker::Action(Occasion::Transition(code), action) => {
+            Speaker::Action(TriggerPoint::Transition(code), action) => {
                 if let (Some(transition), true) = (timed.codes.get(code), action.active) {
                     let what = format!("the condition of its action {}", action.code);
                     say(transition, &what);
@@ -258,8 +247,8 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
     findings
 }
 
-/// What an expression names of a call that means nothing where none is made. That the actor is the
-/// system may be asked, and what an operation is about to record.
+/// The parts of a call that an expression names and that mean nothing where none is made. That the
+/// actor is the system may be asked, and what an operation is about to record.
 fn named_of_call(spoken: &Spoken<'_>) -> Vec<&'static str> {
     let names = spoken.names();
     let paths: &[&'static str] = match &spoken.by {
@@ -276,12 +265,8 @@ fn named_of_call(spoken: &Spoken<'_>) -> Vec<&'static str> {
     };
     let found = paths.iter().copied().filter(|path| names.has(path));
     let mut found: Vec<_> = found.collect();
-    if names
-        .compared_with("actor.kind")
-        .any(|kind| kind != "system")
-    {
-        found.push("actor.kind");
-    }
+    let mut kinds = names.compared_with("actor.kind");
+    found.extend(kinds.any(|kind| kind != "system").then_some("actor.kind"));
     found
 }
 

@@ -1,17 +1,19 @@
-//! Targets of transitions: those that are wrong, and those that two transitions share.
+//! Transitions that do not come to what they say: their targets are wrong or shared by two, or
+//! another one always goes first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effort, Finding, Rule, Ways, ways::Way};
+use super::{Effort, Finding, Rule, Ways, effort::steps, ways::Way};
 use crate::{
     value::StatusCode,
-    workflow::{Category, Status, Subject, Transition, Trigger, Workflow},
+    workflow::{Category, Status, Transition, Trigger, Workflow},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = targets(ways);
     findings.extend(held(ways));
     findings.extend(ambiguous(ways));
+    findings.extend(shadowed(ways));
     findings
 }
 
@@ -34,19 +36,14 @@ fn elsewhere(transition: &Transition, status: &StatusCode) -> Finding {
         "enters status {status}, which does not belong to state {}",
         transition.to_state
     );
-    let subject = Subject::Transition(transition.code.clone());
-    Finding::new(Rule::TargetNotAssigned, subject, message)
+    transition.finding(Rule::TargetNotAssigned, message)
 }
 
 fn targets(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for transition in &ways.workflow.transitions {
-        let subject = || Subject::Transition(transition.code.clone());
-        let Some(status) = transition
-            .to_status
-            .as_ref()
-            .and_then(|code| ways.workflow.status(code))
-        else {
+        let status = transition.to_status.as_ref();
+        let Some(status) = status.and_then(|code| ways.workflow.status(code)) else {
             continue;
         };
         let state_exists = ways.workflow.state(&transition.to_state).is_some();
@@ -57,7 +54,7 @@ fn targets(ways: &Ways<'_>) -> Vec<Finding> {
                 "enters the retired status {}, so no order can take it",
                 status.code
             );
-            findings.push(Finding::new(Rule::RetiredTarget, subject(), message));
+            findings.push(transition.finding(Rule::RetiredTarget, message));
         }
     }
     findings
@@ -65,12 +62,8 @@ fn targets(ways: &Ways<'_>) -> Vec<Finding> {
 
 /// Holding and releasing are no transitions.
 fn held(ways: &Ways<'_>) -> Vec<Finding> {
-    let held: Vec<_> = ways
-        .workflow
-        .states
-        .iter()
-        .filter(|state| state.category == Category::Held)
-        .collect();
+    let states = ways.workflow.states.iter();
+    let held: Vec<_> = states.filter(|it| it.category == Category::Held).collect();
     let held_codes: BTreeSet<_> = held.iter().map(|state| &state.code).collect();
     let is_held = |status: &&Status| {
         let states = ways.states_of(&status.code);
@@ -82,11 +75,7 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
     for transition in &ways.workflow.transitions {
         let from_states: BTreeSet<_> = transition.from_states.iter().collect();
         let mut say = |message: String| {
-            findings.push(Finding::new(
-                Rule::HeldStateTransition,
-                Subject::Transition(transition.code.clone()),
-                message,
-            ));
+            findings.push(transition.finding(Rule::HeldStateTransition, message));
         };
         for state in &held {
             if transition.to_state == state.code {
@@ -117,15 +106,10 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
 /// the first other one.
 fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
     let mut by_target: BTreeMap<_, Vec<&Way<'_>>> = BTreeMap::new();
-    for way in ways
-        .list
-        .iter()
-        .filter(|way| way.transition.trigger == Trigger::Manual)
-    {
-        by_target
-            .entry(&way.transition.to_state)
-            .or_default()
-            .push(way);
+    let ways_of_calls = ways.list.iter();
+    for way in ways_of_calls.filter(|it| it.transition.trigger == Trigger::Manual) {
+        let candidates = by_target.entry(&way.transition.to_state).or_default();
+        candidates.push(way);
     }
     let effort = Effort::new();
     let mut findings = Vec::new();
@@ -148,20 +132,10 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
                 "and transition {} both lead from {}/{} to state {}, so a call that names the target alone is refused",
                 other.code, place.state.code, place.status.code, other.to_state,
             );
-            findings.push(Finding::new(
-                Rule::AmbiguousTarget,
-                Subject::Transition(way.transition.code.clone()),
-                message,
-            ));
+            findings.push(way.transition.finding(Rule::AmbiguousTarget, message));
         }
     }
     findings
-}
-
-/// How many steps it takes to compare two ways.
-fn steps(way: &Way<'_>, other: &Way<'_>) -> usize {
-    let [own, named] = [way, other].map(|way| way.transition.roles.len());
-    way.sources.steps() + own * named
 }
 
 fn told_apart(a: &Transition, b: &Transition) -> bool {
@@ -171,4 +145,82 @@ fn told_apart(a: &Transition, b: &Transition) -> bool {
         && !b.roles.is_empty()
         && !a.roles.iter().any(|role| b.roles.contains(role));
     by_status || by_guard || by_role
+}
+
+/// Transitions that are never taken since another one that nothing refuses always goes first.
+fn shadowed(ways: &Ways<'_>) -> Vec<Finding> {
+    let mut by_turn: Vec<&Way<'_>> = ways.list.iter().collect();
+    by_turn.sort_by_key(|way| (way.transition.position, &way.transition.code));
+    let effort = Effort::new();
+    let mut findings = Vec::new();
+    let mut certain: Vec<&Way<'_>> = Vec::new();
+    for way in by_turn {
+        if way.transition.trigger == Trigger::Manual || way.sources.is_empty() {
+            continue;
+        }
+        let mut earlier = certain
+            .iter()
+            .take_while(|first| effort.take(trigger_steps(first, way)));
+        if let Some(first) = earlier.find(|first| goes_first(ways, first, way)) {
+            let message = format!(
+                "is never taken: transition {} leaves all of its places {} and goes first; give that a guard, or another position",
+                first.transition.code,
+                when(&first.transition.trigger),
+            );
+            findings.push(way.transition.finding(Rule::Shadowed, message));
+        } else if is_certain(ways, way) {
+            certain.push(way);
+        }
+    }
+    findings
+}
+
+/// Whether nothing refuses a way where it begins. One that records something may find nothing to
+/// record.
+fn is_certain(ways: &Ways<'_>, way: &Way<'_>) -> bool {
+    let transition = way.transition;
+    transition.roles.is_empty() && transition.operation.is_none() && ways.is_open(way)
+}
+
+/// The steps that it takes to compare two ways, with the operations that set them off.
+fn trigger_steps(first: &Way<'_>, other: &Way<'_>) -> usize {
+    let [first_named, named] = [first, other].map(|way| way.transition.trigger.operations().len());
+    other.sources.steps() + first_named * named
+}
+
+/// Whether an order takes the first one wherever the other one could be taken.
+fn goes_first(ways: &Ways<'_>, first: &Way<'_>, other: &Way<'_>) -> bool {
+    let trigger = &other.transition.trigger;
+    let is_sooner = match &first.transition.trigger {
+        Trigger::Manual => false,
+        Trigger::Automatic => *trigger == Trigger::Automatic,
+        Trigger::OnOperations(codes) => {
+            let of_other = trigger.operations();
+            !of_other.is_empty() && of_other.iter().all(|code| codes.contains(code))
+        }
+        Trigger::After(period) => matches!(trigger, Trigger::After(other) if period <= other),
+        Trigger::At(date) => matches!(trigger, Trigger::At(other) if date == other),
+    };
+    is_sooner && first.sources.has_all(&other.sources) && moves_all(ways, first, other)
+}
+
+/// Whether time takes the first one from all places of the other: it takes none that keeps the
+/// status.
+fn moves_all(ways: &Ways<'_>, first: &Way<'_>, other: &Way<'_>) -> bool {
+    let Some(landing) = ways.landing(first) else {
+        return false;
+    };
+    let same = ways.of_status(&landing.status.code);
+    let keeps_status = same.is_some_and(|same| same.common(&other.sources).is_some());
+    !first.transition.trigger.is_timed() || !keeps_status
+}
+
+fn when(trigger: &Trigger) -> &'static str {
+    match trigger {
+        Trigger::Manual => "by a call",
+        Trigger::Automatic => "by itself, without a guard,",
+        Trigger::OnOperations(_) => "by the same operations, without a guard,",
+        Trigger::After(_) => "by time, no later and without a guard,",
+        Trigger::At(_) => "at the same date, without a guard,",
+    }
 }

@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Finding, Places, Rule, Ways,
     expressions::{Speaker, Spoken},
+    probe::{Outcomes, Probe},
 };
-use crate::{
-    guard::{Outcomes, Trial},
-    order::Standing,
-};
+use crate::workflow::Standing;
 
 /// Of how many places an expression is asked; beyond that, orders may stand anywhere.
 const PLACES_MAX: usize = 32;
@@ -19,7 +17,7 @@ pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>], told: &BTreeSet<usize
     if spoken.is_empty() {
         return Vec::new();
     }
-    let Some(trial) = Trial::new(ways.workflow) else {
+    let Some(probe) = Probe::new(ways.workflow) else {
         return Vec::new();
     };
     let mut known: BTreeMap<(&str, Vec<usize>), Option<Outcomes>> = BTreeMap::new();
@@ -45,7 +43,7 @@ pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>], told: &BTreeSet<usize
         let text = spoken.guard().expression().as_str();
         let outcomes = known
             .entry((text, places))
-            .or_insert_with(|| trial.outcomes(spoken.guard(), &standings));
+            .or_insert_with(|| probe.outcomes(spoken.guard(), &standings));
         findings.extend(outcomes.and_then(|outcomes| judged(spoken, outcomes)));
     }
     findings

@@ -1,7 +1,9 @@
-//! How much comparing may cost: some rules look at pairs of transitions, of which a large workflow has
+//! The cost of comparing: some rules look at pairs of transitions, of which a large workflow has
 //! millions.
 
 use std::cell::Cell;
+
+use super::ways::Way;
 
 /// The most steps of a rule, each of which takes some nanoseconds: enough for all pairs of several
 /// hundred transitions.
@@ -22,6 +24,12 @@ impl Effort {
         self.0.set(left.unwrap_or_default());
         left.is_some()
     }
+}
+
+/// The steps that it takes to compare two ways, with their roles.
+pub(super) fn steps(way: &Way<'_>, other: &Way<'_>) -> usize {
+    let [own, named] = [way, other].map(|way| way.transition.roles.len());
+    other.sources.steps() + own * named
 }
 
 #[cfg(test)]

@@ -4,21 +4,21 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{Finding, Places, Rule, Ways};
 use crate::{
-    guard::{Expression, Guard, Names},
+    guard::{Expression, Guard, GuardError, Names},
     value::StateCode,
-    workflow::{Action, Category, Occasion, Operation, State, Subject, Transition},
+    workflow::{Action, Category, Operation, State, Transition, TriggerPoint},
 };
 
 /// An expression that compiles.
 #[derive(Debug)]
 pub(super) struct Spoken<'a> {
     pub(super) by: Speaker<'a>,
-    /// Where orders stand that it is asked about; none where that is not known.
+    /// The places of orders that it is asked about; none where they are not known.
     pub(super) places: Option<Places>,
-    compiled: Rc<Compiled>,
+    compiled: Rc<CompiledGuard>,
 }
 
-/// What an expression belongs to.
+/// The part that an expression belongs to.
 #[derive(Debug)]
 pub(super) enum Speaker<'a> {
     /// A transition that has it as its guard.
@@ -28,12 +28,12 @@ pub(super) enum Speaker<'a> {
     /// An operation that has it as its guard.
     Operation(&'a Operation),
     /// An action that has it as its condition.
-    Action(Occasion, &'a Action),
+    Action(TriggerPoint, &'a Action),
 }
 
 /// The same text is compiled and read once.
 #[derive(Debug)]
-struct Compiled {
+struct CompiledGuard {
     guard: Guard,
     names: Names,
 }
@@ -49,106 +49,85 @@ impl Spoken<'_> {
 
     /// A finding about the expression; the message follows `has a guard that`.
     pub(super) fn finding(&self, rule: Rule, message: &str) -> Finding {
-        let (subject, message) = match &self.by {
-            Speaker::Transition(transition) => (
-                Subject::Transition(transition.code.clone()),
-                format!("has a guard that {message}"),
-            ),
-            Speaker::Operation(operation) => (
-                Subject::Operation(operation.code.clone()),
-                format!("has a guard that {message}"),
-            ),
-            Speaker::State(state) => (
-                Subject::State(state.code.clone()),
-                format!("has an entry guard that {message}"),
-            ),
-            Speaker::Action(occasion, action) => (
-                occasion.subject(),
-                format!(
-                    "has the action {} with a condition that {message}",
-                    action.code
-                ),
+        let (subject, what) = match &self.by {
+            Speaker::Transition(transition) => (transition.subject(), "a guard".to_owned()),
+            Speaker::Operation(operation) => (operation.subject(), "a guard".to_owned()),
+            Speaker::State(state) => (state.subject(), "an entry guard".to_owned()),
+            Speaker::Action(point, action) => (
+                point.subject(),
+                format!("the action {} with a condition", action.code),
             ),
         };
-        Finding::new(rule, subject, message)
+        Finding::new(rule, subject, format!("has {what} that {message}"))
     }
 }
 
 /// All expressions of a workflow that compile; the others have findings of their own.
 pub(super) fn all<'a>(ways: &Ways<'a>) -> Vec<Spoken<'a>> {
     let workflow = ways.workflow;
-    let mut compiler = Compiler::default();
+    let mut guards = Compiler::new(Guard::compile);
+    let mut conditions = Compiler::new(Guard::compile_condition);
     let mut spoken = Vec::new();
     for way in &ways.list {
-        if let Some(compiled) = compiler.guard(way.transition.guard.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::Transition(way.transition),
-                places: Some(way.sources.clone()),
-                compiled,
-            });
-        }
+        let places = Some(way.sources.clone());
+        let by = Speaker::Transition(way.transition);
+        spoken.extend(guards.spoken(way.transition.guard.as_ref(), by, places));
     }
     let entered = entered(ways);
     for state in &workflow.states {
-        if let Some(compiled) = compiler.guard(state.entry_guard.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::State(state),
-                places: entered.get(&state.code).cloned(),
-                compiled,
-            });
-        }
+        let places = entered.get(&state.code).cloned();
+        spoken.extend(guards.spoken(state.entry_guard.as_ref(), Speaker::State(state), places));
     }
-    for operation in &workflow.operations {
-        if let Some(compiled) = compiler.guard(operation.guard.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::Operation(operation),
-                places: Some(recorded(ways, operation)),
-                compiled,
-            });
-        }
+    for operation in workflow.operations.iter().filter(|it| it.guard.is_some()) {
+        let places = Some(recorded(ways, operation));
+        let by = Speaker::Operation(operation);
+        spoken.extend(guards.spoken(operation.guard.as_ref(), by, places));
     }
-    for (occasion, action) in workflow.actions() {
-        if let Some(compiled) = compiler.condition(action.condition.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::Action(occasion, action),
-                // Others may have moved the order on before.
-                places: None,
-                compiled,
-            });
-        }
+    for (point, action) in workflow.actions() {
+        // Others may have moved the order on before, so its place is not known.
+        let by = Speaker::Action(point, action);
+        spoken.extend(conditions.spoken(action.condition.as_ref(), by, None));
     }
     spoken
 }
 
-#[derive(Default)]
+/// The expressions of one sort that were compiled.
 struct Compiler<'a> {
-    guards: BTreeMap<&'a Expression, Option<Rc<Compiled>>>,
-    conditions: BTreeMap<&'a Expression, Option<Rc<Compiled>>>,
+    compile: fn(&Expression) -> Result<Guard, GuardError>,
+    compiled: BTreeMap<&'a Expression, Option<Rc<CompiledGuard>>>,
 }
 
 impl<'a> Compiler<'a> {
-    fn guard(&mut self, expression: Option<&'a Expression>) -> Option<Rc<Compiled>> {
-        let expression = expression?;
-        let compile = || Guard::compile(expression).ok().map(read);
-        let compiled = self.guards.entry(expression).or_insert_with(compile);
-        compiled.clone()
+    fn new(compile: fn(&Expression) -> Result<Guard, GuardError>) -> Self {
+        let compiled = BTreeMap::new();
+        Self { compile, compiled }
     }
 
-    fn condition(&mut self, expression: Option<&'a Expression>) -> Option<Rc<Compiled>> {
+    fn spoken(
+        &mut self,
+        expression: Option<&'a Expression>,
+        by: Speaker<'a>,
+        places: Option<Places>,
+    ) -> Option<Spoken<'a>> {
         let expression = expression?;
-        let compile = || Guard::compile_condition(expression).ok().map(read);
-        let compiled = self.conditions.entry(expression).or_insert_with(compile);
-        compiled.clone()
+        let compile = || (self.compile)(expression).ok().map(read);
+        let compiled = self.compiled.entry(expression).or_insert_with(compile);
+        let compiled = Rc::clone(compiled.as_ref()?);
+        Some(Spoken {
+            by,
+            places,
+            compiled,
+        })
     }
 }
 
-fn read(guard: Guard) -> Rc<Compiled> {
+fn read(guard: Guard) -> Rc<CompiledGuard> {
     let names = guard.names();
-    Rc::new(Compiled { guard, names })
+    Rc::new(CompiledGuard { guard, names })
 }
 
-/// Where orders stand that enter a state: where ways into it begin, where an order may be created,
-/// and where a hold may be placed.
+/// The places of orders that enter a state: where ways into it begin, where an order may be
+/// created, and where a hold may be placed.
 fn entered<'a>(ways: &Ways<'a>) -> BTreeMap<&'a StateCode, Places> {
     let mut entered: BTreeMap<&StateCode, Places> = BTreeMap::new();
     let states = ways.workflow.states.iter();
@@ -171,20 +150,17 @@ fn entered<'a>(ways: &Ways<'a>) -> BTreeMap<&'a StateCode, Places> {
     entered
 }
 
-/// Where an operation is recorded: where it is allowed, and where transitions begin that record it.
+/// The places where an operation is recorded: where it is allowed, and where transitions begin that
+/// record it.
 fn recorded(ways: &Ways<'_>, operation: &Operation) -> Places {
     let mut places = ways.no_places();
     let states = ways.workflow.states.iter();
     for state in states.filter(|state| state.operations.contains(&operation.code)) {
-        for place in ways.of_state(&state.code) {
-            places.add(*place);
-        }
+        places.add_all(&ways.all_of(&state.code));
     }
-    let recording = ways
-        .list
-        .iter()
-        .filter(|way| way.transition.operation.as_ref() == Some(&operation.code));
-    for way in recording {
+    let code = Some(&operation.code);
+    let recording = ways.list.iter();
+    for way in recording.filter(|way| way.transition.operation.as_ref() == code) {
         places.add_all(&way.sources);
     }
     places

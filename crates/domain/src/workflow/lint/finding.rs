@@ -1,10 +1,10 @@
-//! One thing that lint has to say, and the rules that it can speak of.
+//! Findings, and the rules that they are about.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use crate::workflow::Subject;
+use crate::workflow::{Assignment, Operation, State, Status, Subject, Transition};
 
-/// How much a finding weighs.
+/// The weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The workflow cannot be stored.
@@ -15,14 +15,14 @@ pub enum Severity {
     Info,
 }
 
-/// One thing that is wrong with a workflow or worth knowing.
+/// A mistake in a workflow, or something worth knowing of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// The rule; its order is that of severity.
     pub rule: Rule,
-    /// What it is about.
+    /// The part that it is about.
     pub subject: Subject,
-    /// What is wrong, to be read after the subject.
+    /// The problem, to be read after the subject.
     pub message: String,
 }
 
@@ -36,10 +36,41 @@ impl Finding {
         }
     }
 
-    /// How much it weighs.
+    /// Its weight.
     pub fn severity(&self) -> Severity {
         self.rule.severity()
     }
+}
+
+macro_rules! parts {
+    ($($part:ident),+) => {
+        $(impl $part {
+            /// The part, as findings name it.
+            pub(in crate::workflow) fn subject(&self) -> Subject {
+                Subject::$part(self.code.clone())
+            }
+
+            /// A finding about the part; the message is read after the subject.
+            pub(super) fn finding(&self, rule: Rule, message: impl Into<String>) -> Finding {
+                Finding::new(rule, self.subject(), message)
+            }
+        })+
+    };
+}
+
+parts!(Operation, Status, State, Transition);
+
+impl Assignment {
+    /// The assignment, as findings name it.
+    pub(in crate::workflow) fn subject(&self) -> Subject {
+        Subject::Assignment(self.state.clone(), self.status.clone())
+    }
+}
+
+/// Texts in their order, each once, separated by commas.
+pub(super) fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let texts: BTreeSet<String> = items.into_iter().map(|item| item.to_string()).collect();
+    texts.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Finding {
@@ -67,7 +98,7 @@ macro_rules! rules {
                 }
             }
 
-            /// How much a finding of this rule weighs.
+            /// The weight of its findings.
             pub fn severity(self) -> Severity {
                 match self {
                     $($(Self::$name)|+ => Severity::$severity,)+
@@ -199,9 +230,9 @@ rules! {
         CallSays = "call_says",
         /// The roles, the guard or the actions of a transition can be gone round.
         GoneRound = "gone_round",
-        /// What time sets off asks for the actor or the request of a call.
+        /// A step that time sets off asks for the actor or the request of a call.
         ActorOfTime = "actor_of_time",
-        /// What time sets off takes a transition that asks for roles.
+        /// A step that time sets off takes a transition that asks for roles.
         NeverByTime = "never_by_time",
         /// An automatic transition records an operation that asks for roles.
         RolesByChance = "roles_by_chance",

@@ -9,14 +9,11 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     findings.extend(initial_state(workflow));
     let has_held_state = workflow.held_state().is_some();
     for state in &workflow.states {
-        let subject = || Subject::State(state.code.clone());
-        let mismatches = mismatches(state).into_iter();
-        findings.extend(
-            mismatches.map(|message| Finding::new(Rule::CategoryMismatch, subject(), message)),
-        );
+        let mismatches = mismatches(state);
+        findings.extend(mismatches.map(|message| state.finding(Rule::CategoryMismatch, message)));
         if state.holdable && !has_held_state {
             let message = "is holdable, but no state of the workflow is of the category held";
-            findings.push(Finding::new(Rule::CategoryMismatch, subject(), message));
+            findings.push(state.finding(Rule::CategoryMismatch, message));
         }
     }
     for transition in &workflow.transitions {
@@ -40,11 +37,11 @@ fn reverse(workflow: &Workflow, transition: &Transition) -> Option<Finding> {
             }
         },
     };
-    let subject = Subject::Transition(transition.code.clone());
-    Some(Finding::new(Rule::InvalidReverse, subject, message))
+    Some(transition.finding(Rule::InvalidReverse, message))
 }
 
-/// What sets an automatic step off may be time, so its flags can matter.
+/// Flags of a transition that starts by a call. An automatic one may be set off by time, so there
+/// they can matter.
 fn call_says(transition: &Transition) -> Option<Finding> {
     if transition.trigger != Trigger::Manual {
         return None;
@@ -53,37 +50,24 @@ fn call_says(transition: &Transition) -> Option<Finding> {
         ("visible_to_customer", transition.visible_to_customer),
         ("notify_customer", transition.notify_customer),
     ];
-    let set = listed(
-        flags
-            .into_iter()
-            .filter(|(_, set)| *set)
-            .map(|(flag, _)| flag),
-    );
+    let set = flags.into_iter().filter(|(_, set)| *set);
+    let set = listed(set.map(|(flag, _)| flag));
     if set.is_empty() {
         return None;
     }
     let message = format!("starts by a call, and the call says it, not the transition: {set}");
-    let subject = Subject::Transition(transition.code.clone());
-    Some(Finding::new(Rule::CallSays, subject, message))
+    Some(transition.finding(Rule::CallSays, message))
 }
 
 fn held_states(workflow: &Workflow) -> Vec<Finding> {
-    let held: Vec<_> = workflow
-        .states
-        .iter()
-        .filter(|state| state.category == Category::Held)
-        .collect();
+    let states = workflow.states.iter();
+    let held: Vec<_> = states.filter(|it| it.category == Category::Held).collect();
     let mut findings = Vec::new();
     if held.len() > 1 {
-        let message = format!(
-            "has several states of the category held: {}",
-            listed(held.iter().map(|s| &s.code))
-        );
-        findings.push(Finding::new(
-            Rule::SeveralHeldStates,
-            Subject::Workflow,
-            message,
-        ));
+        let codes = listed(held.iter().map(|state| &state.code));
+        let message = format!("has several states of the category held: {codes}");
+        let rule = Rule::SeveralHeldStates;
+        findings.push(Finding::new(rule, Subject::Workflow, message));
     }
     for state in held {
         let flags = [
@@ -93,11 +77,7 @@ fn held_states(workflow: &Workflow) -> Vec<Finding> {
         ];
         for (flag, _) in flags.into_iter().filter(|(_, set)| *set) {
             let message = format!("is of the category held, so it cannot be {flag}");
-            findings.push(Finding::new(
-                Rule::HeldStateFlags,
-                Subject::State(state.code.clone()),
-                message,
-            ));
+            findings.push(state.finding(Rule::HeldStateFlags, message));
         }
     }
     findings
@@ -113,36 +93,21 @@ fn initial_state(workflow: &Workflow) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding::new(
-        Rule::InitialState,
-        Subject::State(state.code.clone()),
-        message,
-    ))
+    Some(state.finding(Rule::InitialState, message))
 }
 
-fn mismatches(state: &State) -> Vec<&'static str> {
-    let State {
-        category,
-        can_start,
-        terminal,
-        ..
-    } = state;
-    match category {
-        Category::Initial => [
-            (!can_start).then_some("is of the category initial, but no order can start in it"),
-            terminal.then_some("is of the category initial, but terminal"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        Category::Active => terminal
-            .then_some("is of the category active, but terminal")
-            .into_iter()
-            .collect(),
-        Category::Held => Vec::new(),
-        Category::Completed | Category::Closed | Category::Canceled => can_start
-            .then_some("ends the life of an order, but one can start in it")
-            .into_iter()
-            .collect(),
-    }
+fn mismatches(state: &State) -> impl Iterator<Item = &'static str> {
+    let (can_start, terminal) = (state.can_start, state.terminal);
+    let (mismatch, message) = match state.category {
+        Category::Initial => (terminal, "is of the category initial, but terminal"),
+        Category::Active => (terminal, "is of the category active, but terminal"),
+        Category::Held => (false, ""),
+        Category::Completed | Category::Closed | Category::Canceled => (
+            can_start,
+            "ends the life of an order, but one can start in it",
+        ),
+    };
+    let closed = state.category == Category::Initial && !can_start;
+    let closed = closed.then_some("is of the category initial, but no order can start in it");
+    closed.into_iter().chain(mismatch.then_some(message))
 }

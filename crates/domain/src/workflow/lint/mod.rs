@@ -1,5 +1,5 @@
-//! What is wrong with a workflow, and what is probably not meant. Errors block a
-//! change; warnings and information do not.
+//! Mistakes in a workflow, and what is probably not meant. Errors block a change; warnings and
+//! information do not.
 
 mod actions;
 mod automatic;
@@ -10,15 +10,17 @@ mod effort;
 mod expressions;
 mod finding;
 mod flags;
+mod known;
 mod operations;
+mod probe;
 mod reach;
 mod references;
 mod round;
-mod shadows;
 mod timers;
 mod ways;
 mod words;
 
+use finding::listed;
 pub use finding::{Finding, Rule, Severity};
 
 pub(crate) use references::NOT_THERE;
@@ -29,20 +31,15 @@ use super::{LABELS_MAX, Subject, Workflow};
 use effort::Effort;
 use ways::{Places, Ways};
 
-/// The most states of a workflow.
 const STATES_MAX: usize = 200;
-/// The most statuses of a workflow.
 const STATUSES_MAX: usize = 1_000;
-/// The most assignments of a workflow.
 const ASSIGNMENTS_MAX: usize = 5_000;
-/// The most transitions of a workflow.
 const TRANSITIONS_MAX: usize = 2_000;
-/// The most operations of a workflow.
 const OPERATIONS_MAX: usize = 100;
 /// The most automatic steps that one step may set off.
 pub(super) const CASCADE_MAX: u32 = 100;
 
-/// Says what is wrong with a workflow: errors first, then by subject.
+/// Finds the mistakes of a workflow: errors first, then by subject.
 pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = limits(workflow);
     if findings.is_empty() {
@@ -55,7 +52,6 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
         findings.extend(choice::find(&ways));
         findings.extend(automatic::find(&ways));
         findings.extend(timers::find(&ways));
-        findings.extend(shadows::find(&ways));
         findings.extend(round::find(&ways));
         findings.extend(spoken(&ways));
     }
@@ -67,8 +63,9 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// What a workflow names and lacks. With such a part missing, a step may silently never come, and no
-/// change of a workflow leaves one so; an action that is switched off does not count.
+/// Finds the parts that a workflow names and lacks. With such a part missing, a step may silently
+/// never come, and no change of a workflow leaves one so; an action that is switched off does not
+/// count.
 pub fn missing_parts(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = references::missing(workflow);
     findings.extend(choice::not_assigned(workflow));
@@ -77,7 +74,7 @@ pub fn missing_parts(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// What guards, entry guards and conditions say.
+/// Findings about guards, entry guards and conditions.
 fn spoken(ways: &Ways<'_>) -> Vec<Finding> {
     let spoken = expressions::all(ways);
     let unknown = words::find(ways.workflow, &spoken);
@@ -98,45 +95,27 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
         ("operations", workflow.operations.len(), OPERATIONS_MAX),
     ];
     let over = sizes.into_iter().filter(|(_, actual, max)| actual > max);
-    let mut findings: Vec<_> = over
-        .map(|(parts, actual, max)| {
-            let message = format!("has {actual} {parts}, at most {max} are allowed");
-            Finding::new(Rule::LimitExceeded, Subject::Workflow, message)
-        })
-        .collect();
-    let labels = workflow.statuses.iter();
-    let labels = labels.map(|status| (&status.code, status.store_view_labels.len()));
-    findings.extend(
-        labels
-            .filter(|(_, actual)| *actual > LABELS_MAX)
-            .map(|(status, actual)| {
-                let message = format!(
-                    "has labels for {actual} store views, at most {LABELS_MAX} are allowed"
-                );
-                Finding::new(
-                    Rule::LimitExceeded,
-                    Subject::Status(status.clone()),
-                    message,
-                )
-            }),
-    );
-    if !(1..=CASCADE_MAX).contains(&workflow.max_cascade) {
-        let message = format!(
-            "max_cascade is {}, allowed are 1 to {CASCADE_MAX}",
-            workflow.max_cascade
-        );
-        findings.push(Finding::new(
-            Rule::LimitExceeded,
-            Subject::Workflow,
-            message,
-        ));
+    let of_workflow =
+        |message: String| Finding::new(Rule::LimitExceeded, Subject::Workflow, message);
+    let over = over.map(|(parts, actual, max)| {
+        of_workflow(format!("has {actual} {parts}, at most {max} are allowed"))
+    });
+    let mut findings: Vec<_> = over.collect();
+    for status in &workflow.statuses {
+        let actual = status.store_view_labels.len();
+        if actual > LABELS_MAX {
+            let message =
+                format!("has labels for {actual} store views, at most {LABELS_MAX} are allowed");
+            findings.push(status.finding(Rule::LimitExceeded, message));
+        }
+    }
+    let max_cascade = workflow.max_cascade;
+    if !(1..=CASCADE_MAX).contains(&max_cascade) {
+        findings.push(of_workflow(format!(
+            "max_cascade is {max_cascade}, allowed are 1 to {CASCADE_MAX}"
+        )));
     }
     findings
-}
-
-fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let texts: BTreeSet<String> = items.into_iter().map(|item| item.to_string()).collect();
-    texts.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Operations that nothing can record, refunds that find nothing to refund, and transitions that look
-//! like operations.
+//! Operations that nothing can record, refunds that find nothing to refund, and transitions that
+//! look like operations.
 
 use std::collections::BTreeSet;
 
 use super::{Finding, Rule, listed};
 use crate::{
     value::OperationCode,
-    workflow::{Effect, Operation, Subject, Trigger, Workflow},
+    workflow::{Effect, Operation, Trigger, Workflow},
 };
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
@@ -16,16 +16,15 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
             continue;
         }
         let message = "is allowed in no state and recorded by no transition, so nobody can record it: list it under the operations of a state";
-        let subject = Subject::Operation(operation.code.clone());
-        findings.push(Finding::new(Rule::OperationNeverAllowed, subject, message));
+        findings.push(operation.finding(Rule::OperationNeverAllowed, message));
     }
     findings.extend(refunds(workflow));
     findings.extend(beside(workflow));
     findings
 }
 
-/// Manual transitions with the code of an operation that they do not record: calls take one and mean
-/// the other.
+/// Manual transitions with the code of an operation that they do not record: calls take one and
+/// mean the other.
 fn beside(workflow: &Workflow) -> Vec<Finding> {
     let codes = workflow.operations.iter();
     let codes: BTreeSet<&str> = codes.map(|operation| operation.code.as_str()).collect();
@@ -40,7 +39,7 @@ fn beside(workflow: &Workflow) -> Vec<Finding> {
         let message = format!(
             "has the code of operation {code} and does not record it, so who takes one leaves the other undone: set operation: {code}, or trigger: {{on_operations: [{code}]}}, or give it another code"
         );
-        Finding::new(Rule::OperationBeside, Subject::Transition(code.clone()), message)
+        transition.finding(Rule::OperationBeside, message)
     });
     findings.collect()
 }
@@ -80,9 +79,7 @@ fn refunds(workflow: &Workflow) -> Vec<Finding> {
         return Vec::new();
     };
     let refunds = of(Effect::Refund).filter(|operation| is_recorded(workflow, operation));
-    let findings = refunds.map(|operation| {
-        let subject = Subject::Operation(operation.code.clone());
-        Finding::new(Rule::RefundNeverPossible, subject, problem.clone())
-    });
+    let findings =
+        refunds.map(|operation| operation.finding(Rule::RefundNeverPossible, problem.clone()));
     findings.collect()
 }

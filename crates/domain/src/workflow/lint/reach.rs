@@ -1,11 +1,11 @@
-//! Where orders can come to, and where they cannot leave.
+//! The places that orders can come to, and those that they cannot leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Places, Rule, Ways, automatic, ways::Way};
 use crate::{
     value::{OperationCode, StatusCode},
-    workflow::{Category, CommentStatus, State, Subject, Transition, Trigger},
+    workflow::{Category, CommentStatus, State, Transition, Trigger},
 };
 
 /// The places where each operation is allowed.
@@ -29,8 +29,7 @@ fn from_anywhere(transitions: &[Transition]) -> impl Iterator<Item = Finding> {
     let open = transitions.iter().filter(is_open);
     open.map(|transition| {
         let message = "leads from anywhere that is not terminal: it names neither from_states nor from_statuses";
-        let subject = Subject::Transition(transition.code.clone());
-        Finding::new(Rule::FromAnywhere, subject, message)
+        transition.finding(Rule::FromAnywhere, message)
     })
 }
 
@@ -45,11 +44,8 @@ fn reached(ways: &Ways<'_>) -> Places {
     let mut left: Vec<&Way<'_>> = ways.list.iter().collect();
     while let Some(index) = waiting.pop() {
         for next in next_places(ways, &mut left, index) {
-            let retired = ways
-                .places
-                .get(next)
-                .is_none_or(|place| place.status.retired);
-            if !retired && reached.add(next) {
+            let place = ways.places.get(next);
+            if place.is_some_and(|place| !place.status.retired) && reached.add(next) {
                 waiting.push(next);
             }
         }
@@ -57,8 +53,8 @@ fn reached(ways: &Ways<'_>) -> Places {
     reached
 }
 
-/// Where orders come to from a place, but for where the ways lead that were taken from another one
-/// before: `left` are those that were not.
+/// The places that orders come to from a place, but for where the ways lead that were taken from
+/// another one before: `left` are those that were not.
 fn next_places(ways: &Ways<'_>, left: &mut Vec<&Way<'_>>, index: usize) -> Vec<usize> {
     let Some(place) = ways.places.get(index) else {
         return Vec::new();
@@ -88,22 +84,15 @@ fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
         if !places.is_empty() && !places.iter().any(|place| reached.has(*place)) {
             unreachable_states.insert(&state.code);
             let message = "cannot be reached: no order starts here, and no way leads here";
-            findings.push(Finding::new(
-                Rule::UnreachableState,
-                Subject::State(state.code.clone()),
-                message,
-            ));
+            findings.push(state.finding(Rule::UnreachableState, message));
         }
     }
     for (index, place) in ways.places.iter().enumerate() {
         let told = unreachable_states.contains(&place.state.code) || place.status.retired;
         if !told && !reached.has(index) {
-            let subject = Subject::Assignment(place.state.code.clone(), place.status.code.clone());
-            findings.push(Finding::new(
-                Rule::UnreachableStatus,
-                subject,
-                "cannot be reached by any way",
-            ));
+            let subject = place.assignment.subject();
+            let message = "cannot be reached by any way";
+            findings.push(Finding::new(Rule::UnreachableStatus, subject, message));
         }
     }
     findings
@@ -111,19 +100,12 @@ fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
 
 fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let open = ways
-        .workflow
-        .states
-        .iter()
-        .filter(|state| !state.terminal && state.category != Category::Held);
+    let states = ways.workflow.states.iter();
+    let open = states.filter(|state| !state.terminal && state.category != Category::Held);
     for state in open.filter(|state| !ways.of_state(&state.code).is_empty()) {
         if !has_way_out(ways, state) {
             let message = "is not terminal, but no way leads out of it";
-            findings.push(Finding::new(
-                Rule::DeadEnd,
-                Subject::State(state.code.clone()),
-                message,
-            ));
+            findings.push(state.finding(Rule::DeadEnd, message));
         } else if ways.workflow.comment_status == CommentStatus::Never {
             findings.extend(stuck_statuses(ways, state));
         }
@@ -133,28 +115,21 @@ fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
 
 fn has_way_out(ways: &Ways<'_>, state: &State) -> bool {
     let places = ways.of_state(&state.code);
-    let mut out = ways
-        .list
-        .iter()
-        .filter(|way| way.transition.to_state != state.code);
-    out.any(|way| places.iter().any(|place| way.sources.has(*place)))
+    let mut ways = ways.list.iter();
+    ways.any(|way| {
+        let leads_out = way.transition.to_state != state.code;
+        leads_out && places.iter().any(|place| way.sources.has(*place))
+    })
 }
 
-/// Where comments do not move the status, a status needs a way of its own.
+/// Statuses that nothing leaves: where comments do not move the status, it needs a way of its own.
 fn stuck_statuses(ways: &Ways<'_>, state: &State) -> Vec<Finding> {
     let places = ways.of_state(&state.code).iter();
     let stuck = places.filter(|place| !ways.list.iter().any(|way| way.sources.has(**place)));
-    let subjects = stuck
-        .filter_map(|index| ways.places.get(*index))
-        .map(|place| Subject::Assignment(place.state.code.clone(), place.status.code.clone()));
-    subjects
-        .map(|subject| {
-            Finding::new(
-                Rule::DeadEnd,
-                subject,
-                "is not final, but no way leads out of it",
-            )
-        })
+    let stuck = stuck.filter_map(|index| ways.places.get(*index));
+    let message = "is not final, but no way leads out of it";
+    stuck
+        .map(|place| Finding::new(Rule::DeadEnd, place.assignment.subject(), message))
         .collect()
 }
 
@@ -187,11 +162,7 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
         } else {
             continue;
         };
-        findings.push(Finding::new(
-            Rule::TransitionNeverTaken,
-            Subject::Transition(transition.code.clone()),
-            message,
-        ));
+        findings.push(transition.finding(Rule::TransitionNeverTaken, message));
     }
     findings
 }
@@ -211,10 +182,7 @@ fn is_set_off_inside(ways: &Ways<'_>, transition: &Transition, allowing: &Allowi
 fn allowing<'a>(ways: &Ways<'a>) -> Allowing<'a> {
     let mut allowing = Allowing::new();
     for state in &ways.workflow.states {
-        let mut here = ways.no_places();
-        for place in ways.of_state(&state.code) {
-            here.add(*place);
-        }
+        let here = ways.all_of(&state.code);
         for operation in &state.operations {
             let places = allowing.entry(operation);
             places.or_insert_with(|| ways.no_places()).add_all(&here);

@@ -7,7 +7,9 @@ use super::{Finding, Rule, listed};
 use crate::{
     guard::{Guard, GuardError, Instant},
     value::{OperationCode, StateCode, StatusCode, nearest},
-    workflow::{StatusSharing, Subject, Transition, Workflow},
+    workflow::{
+        Assignment, Operation, State, Status, StatusSharing, Subject, Transition, Workflow,
+    },
 };
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
@@ -31,16 +33,12 @@ fn unknown_parts(workflow: &Workflow) -> Vec<Finding> {
     let known = Known::new(workflow);
     let mut findings = workflow_and_states(workflow, &known);
     findings.extend(assignments(workflow, &known));
-    findings.extend(
-        workflow
-            .transitions
-            .iter()
-            .flat_map(|transition| references(transition, &known)),
-    );
+    let transitions = workflow.transitions.iter();
+    findings.extend(transitions.flat_map(|transition| references(transition, &known)));
     findings
 }
 
-/// What is said of a part that is named and is not there; what was probably meant follows.
+/// The words about a part that is named and is not there; what was probably meant follows.
 pub(crate) const NOT_THERE: &str = "which does not exist";
 /// For how many findings the nearest code is looked for, which takes a while among many.
 const NEAREST_MAX: u32 = 100;
@@ -51,7 +49,7 @@ struct Known<'a> {
     states: BTreeSet<&'a StateCode>,
     statuses: BTreeSet<&'a StatusCode>,
     operations: BTreeSet<&'a OperationCode>,
-    /// How often the nearest code was looked for.
+    /// The number of searches for the nearest code.
     searches: Cell<u32>,
 }
 
@@ -60,26 +58,18 @@ impl<'a> Known<'a> {
         Self {
             workflow,
             searches: Cell::new(0),
-            states: workflow.states.iter().map(|state| &state.code).collect(),
-            statuses: workflow
-                .statuses
-                .iter()
-                .map(|status| &status.code)
-                .collect(),
-            operations: workflow
-                .operations
-                .iter()
-                .map(|operation| &operation.code)
-                .collect(),
+            states: workflow.states.iter().map(|it| &it.code).collect(),
+            statuses: workflow.statuses.iter().map(|it| &it.code).collect(),
+            operations: workflow.operations.iter().map(|it| &it.code).collect(),
         }
     }
 
     /// A finding about a part that is not there, and what was probably meant.
     fn unknown(&self, subject: Subject, verb: &str, part: &Subject) -> Finding {
         let sort = match part {
-            Subject::State(code) => Some((code.as_str(), Sort::State)),
-            Subject::Status(code) => Some((code.as_str(), Sort::Status)),
-            Subject::Operation(code) => Some((code.as_str(), Sort::Operation)),
+            Subject::State(code) => Some((code.as_str(), PartSort::State)),
+            Subject::Status(code) => Some((code.as_str(), PartSort::Status)),
+            Subject::Operation(code) => Some((code.as_str(), PartSort::Operation)),
             Subject::Workflow
             | Subject::Assignment(..)
             | Subject::Transition(_)
@@ -88,43 +78,40 @@ impl<'a> Known<'a> {
         };
         let is_way = matches!(subject, Subject::Transition(_));
         let meant = sort.map_or_else(String::new, |(code, sort)| self.instead(code, sort, is_way));
-        Finding::new(
-            Rule::UnknownReference,
-            subject,
-            format!("{verb} {part}, {NOT_THERE}{meant}"),
-        )
+        let message = format!("{verb} {part}, {NOT_THERE}{meant}");
+        Finding::new(Rule::UnknownReference, subject, message)
     }
 
-    /// What has the same code and is of another sort, or the code of this sort that is nearly the
-    /// same; a transition is told where that would stand.
-    fn instead(&self, code: &str, sort: Sort, is_way: bool) -> String {
+    /// The part that has the same code and is of another sort, or the code of this sort that is
+    /// nearly the same; a transition is told where that would stand.
+    fn instead(&self, code: &str, sort: PartSort, is_way: bool) -> String {
         let count = self.searches.get();
         if count >= NEAREST_MAX {
             return String::new();
         }
         self.searches.set(count + 1);
-        let sorts = [Sort::State, Sort::Status, Sort::Operation];
+        let sorts = [PartSort::State, PartSort::Status, PartSort::Operation];
         let mut others = sorts.into_iter().filter(|other| *other != sort);
         if let Some(other) = others.find(|other| self.codes(*other).any(|known| known == code)) {
-            return self.of_other_sort(code, other, is_way && sort != Sort::Operation);
+            return self.of_other_sort(code, other, is_way && sort != PartSort::Operation);
         }
         let near = nearest(code, self.codes(sort));
         near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
     }
 
-    fn codes(&self, sort: Sort) -> Box<dyn Iterator<Item = &'a str> + '_> {
+    fn codes(&self, sort: PartSort) -> Box<dyn Iterator<Item = &'a str> + '_> {
         match sort {
-            Sort::State => Box::new(self.states.iter().map(|known| known.as_str())),
-            Sort::Status => Box::new(self.statuses.iter().map(|known| known.as_str())),
-            Sort::Operation => Box::new(self.operations.iter().map(|known| known.as_str())),
+            PartSort::State => Box::new(self.states.iter().map(|known| known.as_str())),
+            PartSort::Status => Box::new(self.statuses.iter().map(|known| known.as_str())),
+            PartSort::Operation => Box::new(self.operations.iter().map(|known| known.as_str())),
         }
     }
 
-    fn of_other_sort(&self, code: &str, sort: Sort, is_place: bool) -> String {
+    fn of_other_sort(&self, code: &str, sort: PartSort, is_place: bool) -> String {
         let (what, fields) = match sort {
-            Sort::State => ("a state".to_owned(), "from_states or to_state"),
-            Sort::Operation => return format!("; {code} is an operation"),
-            Sort::Status => {
+            PartSort::State => ("a state".to_owned(), "from_states or to_state"),
+            PartSort::Operation => return format!("; {code} is an operation"),
+            PartSort::Status => {
                 let mut assignments = self.workflow.assignments.iter();
                 let assignment = assignments.find(|it| it.status.as_str() == code);
                 let of =
@@ -140,52 +127,26 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What a code is the code of.
+/// The sort of part that has a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum PartSort {
     State,
     Status,
     Operation,
 }
 
 fn duplicates(workflow: &Workflow) -> Vec<Finding> {
-    let operations = workflow
-        .operations
-        .iter()
-        .map(|part| Subject::Operation(part.code.clone()));
-    let states = workflow
-        .states
-        .iter()
-        .map(|part| Subject::State(part.code.clone()));
-    let statuses = workflow
-        .statuses
-        .iter()
-        .map(|part| Subject::Status(part.code.clone()));
-    let transitions = workflow
-        .transitions
-        .iter()
-        .map(|part| Subject::Transition(part.code.clone()));
-    let pairs = workflow
-        .assignments
-        .iter()
-        .map(|a| Subject::Assignment(a.state.clone(), a.status.clone()));
+    let operations = workflow.operations.iter().map(Operation::subject);
+    let states = workflow.states.iter().map(State::subject);
+    let statuses = workflow.statuses.iter().map(Status::subject);
+    let transitions = workflow.transitions.iter().map(Transition::subject);
+    let assignments = workflow.assignments.iter().map(Assignment::subject);
+    let parts = operations.chain(states).chain(statuses);
+    let parts = parts.chain(transitions).chain(assignments);
     let mut seen = BTreeSet::new();
-    let mut findings = Vec::new();
-    for subject in operations
-        .chain(states)
-        .chain(statuses)
-        .chain(transitions)
-        .chain(pairs)
-    {
-        if !seen.insert(subject.clone()) {
-            findings.push(Finding::new(
-                Rule::DuplicateCode,
-                subject,
-                "is defined twice",
-            ));
-        }
-    }
-    findings
+    let twice = parts.filter(|subject| !seen.insert(subject.clone()));
+    let twice = twice.map(|it| Finding::new(Rule::DuplicateCode, it, "is defined twice"));
+    twice.collect()
 }
 
 fn workflow_and_states(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
@@ -195,13 +156,10 @@ fn workflow_and_states(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
         findings.push(known.unknown(Subject::Workflow, "starts in", &part));
     }
     for state in &workflow.states {
-        for operation in state
-            .operations
-            .iter()
-            .filter(|code| !known.operations.contains(code))
-        {
+        let allowed = state.operations.iter();
+        for operation in allowed.filter(|code| !known.operations.contains(code)) {
             let part = Subject::Operation(operation.clone());
-            findings.push(known.unknown(Subject::State(state.code.clone()), "allows", &part));
+            findings.push(known.unknown(state.subject(), "allows", &part));
         }
     }
     findings
@@ -210,48 +168,29 @@ fn workflow_and_states(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
 fn assignments(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for assignment in &workflow.assignments {
-        let subject = Subject::Assignment(assignment.state.clone(), assignment.status.clone());
-        if !known.states.contains(&assignment.state) {
-            findings.push(known.unknown(
-                subject.clone(),
-                "names",
-                &Subject::State(assignment.state.clone()),
-            ));
+        let (state, status) = (&assignment.state, &assignment.status);
+        let mut names = |part| findings.push(known.unknown(assignment.subject(), "names", &part));
+        if !known.states.contains(state) {
+            names(Subject::State(state.clone()));
         }
-        if !known.statuses.contains(&assignment.status) {
-            findings.push(known.unknown(
-                subject,
-                "names",
-                &Subject::Status(assignment.status.clone()),
-            ));
+        if !known.statuses.contains(status) {
+            names(Subject::Status(status.clone()));
         }
     }
     findings
 }
 
 fn references(transition: &Transition, known: &Known<'_>) -> Vec<Finding> {
-    let states = transition
-        .from_states
-        .iter()
-        .filter(|code| !known.states.contains(code));
-    let statuses = transition
-        .from_statuses
-        .iter()
-        .filter(|code| !known.statuses.contains(code));
-    let to_state = Some(&transition.to_state).filter(|code| !known.states.contains(code));
-    let to_status = transition
-        .to_status
-        .as_ref()
-        .filter(|code| !known.statuses.contains(code));
-    let operation = transition
-        .operation
-        .as_ref()
-        .filter(|code| !known.operations.contains(code));
-    let triggers = transition
-        .trigger
-        .operations()
-        .iter()
-        .filter(|code| !known.operations.contains(code));
+    let no_state = |code: &&StateCode| !known.states.contains(code);
+    let no_status = |code: &&StatusCode| !known.statuses.contains(code);
+    let no_operation = |code: &&OperationCode| !known.operations.contains(code);
+    let states = transition.from_states.iter().filter(no_state);
+    let statuses = transition.from_statuses.iter().filter(no_status);
+    let to_state = Some(&transition.to_state).filter(no_state);
+    let to_status = transition.to_status.as_ref().filter(no_status);
+    let operation = transition.operation.as_ref().filter(no_operation);
+    let triggers = transition.trigger.operations().iter();
+    let triggers = triggers.filter(no_operation);
     let named = states
         .map(|code| ("leaves", Subject::State(code.clone())))
         .chain(statuses.map(|code| ("leaves", Subject::Status(code.clone()))))
@@ -259,47 +198,30 @@ fn references(transition: &Transition, known: &Known<'_>) -> Vec<Finding> {
         .chain(to_status.map(|code| ("enters", Subject::Status(code.clone()))))
         .chain(operation.map(|code| ("records", Subject::Operation(code.clone()))))
         .chain(triggers.map(|code| ("is set off by", Subject::Operation(code.clone()))));
-    named
-        .map(|(verb, part)| {
-            known.unknown(Subject::Transition(transition.code.clone()), verb, &part)
-        })
-        .collect()
+    let unknown = named.map(|(verb, part)| known.unknown(transition.subject(), verb, &part));
+    unknown.collect()
 }
 
 fn defaults(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = Vec::new();
     for state in &workflow.states {
-        let subject = || Subject::State(state.code.clone());
         let assigned: Vec<_> = workflow.assignments_of(&state.code).collect();
-        let defaults: Vec<_> = assigned
-            .iter()
-            .filter(|assignment| assignment.is_default)
-            .collect();
+        let defaults = assigned.iter().filter(|it| it.is_default);
+        let defaults: Vec<_> = defaults.map(|it| &it.status).collect();
         if assigned.is_empty() {
-            findings.push(Finding::new(
-                Rule::StateWithoutStatus,
-                subject(),
-                "has no status, so no order can enter it",
-            ));
+            let message = "has no status, so no order can enter it";
+            findings.push(state.finding(Rule::StateWithoutStatus, message));
         } else if defaults.is_empty() {
-            findings.push(Finding::new(
-                Rule::MissingDefault,
-                subject(),
-                "has statuses, but none is its default",
-            ));
+            let message = "has statuses, but none is its default";
+            findings.push(state.finding(Rule::MissingDefault, message));
         } else if defaults.len() > 1 {
-            let message = format!(
-                "has several defaults: {}",
-                listed(defaults.iter().map(|a| &a.status))
-            );
-            findings.push(Finding::new(Rule::SeveralDefaults, subject(), message));
+            let message = format!("has several defaults: {}", listed(&defaults));
+            findings.push(state.finding(Rule::SeveralDefaults, message));
         }
-        let statuses = defaults
-            .iter()
-            .filter_map(|assignment| workflow.status(&assignment.status));
+        let statuses = defaults.iter().filter_map(|code| workflow.status(code));
         for retired in statuses.filter(|status| status.retired) {
             let message = format!("has the retired status {} as its default", retired.code);
-            findings.push(Finding::new(Rule::RetiredDefault, subject(), message));
+            findings.push(state.finding(Rule::RetiredDefault, message));
         }
     }
     findings
@@ -309,56 +231,37 @@ fn sharing(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = Vec::new();
     for status in &workflow.statuses {
         let states: BTreeSet<_> = workflow.states_of(&status.code).collect();
-        let subject = Subject::Status(status.code.clone());
         if states.is_empty() {
-            findings.push(Finding::new(
-                Rule::UnassignedStatus,
-                subject,
-                "belongs to no state",
-            ));
+            findings.push(status.finding(Rule::UnassignedStatus, "belongs to no state"));
         } else if states.len() > 1 && workflow.status_sharing == StatusSharing::Exclusive {
-            let message = format!(
-                "belongs to several states, but sharing is exclusive: {}",
-                listed(states)
-            );
-            findings.push(Finding::new(Rule::SharedStatus, subject, message));
+            let states = listed(states);
+            let message = format!("belongs to several states, but sharing is exclusive: {states}");
+            findings.push(status.finding(Rule::SharedStatus, message));
         }
     }
     findings
 }
 
 fn guards(workflow: &Workflow) -> Vec<Finding> {
-    let entry = workflow.states.iter().filter_map(|state| {
-        let guard = state.entry_guard.as_ref()?;
-        let subject = Subject::State(state.code.clone());
-        let problem = Guard::compile(guard).err()?;
-        Some(invalid(&problem, subject, "an entry guard"))
+    let states = workflow.states.iter();
+    let states = states.map(|it| (it.subject(), "an entry guard", it.entry_guard.as_ref()));
+    let operations = workflow.operations.iter();
+    let operations = operations.map(|it| (it.subject(), "a guard", it.guard.as_ref()));
+    let transitions = workflow.transitions.iter();
+    let own = transitions.map(|it| (it.subject(), "a guard", it.guard.as_ref()));
+    let guards = states.chain(operations).chain(own);
+    let guards = guards.filter_map(|(subject, what, guard)| {
+        let problem = Guard::compile(guard?).err()?;
+        Some(invalid(&problem, subject, what))
     });
-    let of_operations = workflow.operations.iter().filter_map(|operation| {
-        let guard = operation.guard.as_ref()?;
-        let subject = Subject::Operation(operation.code.clone());
-        let problem = Guard::compile(guard).err()?;
-        Some(invalid(&problem, subject, "a guard"))
+    let dates = workflow.transitions.iter().filter_map(|it| {
+        let problem = Instant::compile(it.trigger.date()?).err()?;
+        Some(invalid(&problem, it.subject(), "a date"))
     });
-    let own = workflow.transitions.iter().filter_map(|transition| {
-        let guard = transition.guard.as_ref()?;
-        let subject = Subject::Transition(transition.code.clone());
-        let problem = Guard::compile(guard).err()?;
-        Some(invalid(&problem, subject, "a guard"))
-    });
-    let dates = workflow.transitions.iter().filter_map(|transition| {
-        let date = transition.trigger.date()?;
-        let subject = Subject::Transition(transition.code.clone());
-        let problem = Instant::compile(date).err()?;
-        Some(invalid(&problem, subject, "a date"))
-    });
-    entry.chain(of_operations).chain(own).chain(dates).collect()
+    guards.chain(dates).collect()
 }
 
 fn invalid(problem: &GuardError, subject: Subject, what: &str) -> Finding {
-    Finding::new(
-        Rule::InvalidGuard,
-        subject,
-        format!("has {what} that cannot be used: it {problem}"),
-    )
+    let message = format!("has {what} that cannot be used: it {problem}");
+    Finding::new(Rule::InvalidGuard, subject, message)
 }

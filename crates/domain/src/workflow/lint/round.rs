@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::{
     Effort, Finding, Places, Rule, Ways,
-    ways::{Place, Way},
+    effort::steps,
+    ways::{AssignedStatus, Way},
 };
 use crate::{
     value::StateCode,
-    workflow::{Category, CommentStatus, Subject, Transition, Trigger},
+    workflow::{Category, CommentStatus, Transition, Trigger},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -26,16 +27,13 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 /// neither roles nor a guard. Where that one starts where orders usually do, everybody comes there
 /// anyway.
 fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
-    let is_usual = |place: &Place<'_>| {
+    let is_usual = |place: &AssignedStatus<'_>| {
         place.assignment.is_default && place.state.code == ways.workflow.initial_state
     };
     let usual = ways.places.iter().position(is_usual);
     let mut leading: BTreeMap<usize, Vec<&Way<'_>>> = BTreeMap::new();
-    for way in ways
-        .list
-        .iter()
-        .filter(|it| !it.transition.trigger.is_timed())
-    {
+    let all = ways.list.iter();
+    for way in all.filter(|it| !it.transition.trigger.is_timed()) {
         if let Some(to) = way.landing {
             leading.entry(to).or_default().push(way);
         }
@@ -62,8 +60,7 @@ fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
                 named(place),
                 other.transition.code
             );
-            let subject = Subject::Transition(watched.transition.code.clone());
-            findings.push(Finding::new(Rule::GoneRound, subject, message));
+            findings.push(watched.transition.finding(Rule::GoneRound, message));
         }
     }
     findings
@@ -72,12 +69,12 @@ fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
 /// A transition of which somebody relies on its being taken.
 struct Watched<'w, 'a> {
     way: &'w Way<'a>,
-    /// Where it leads.
+    /// The place to which it leads.
     to: usize,
-    place: &'w Place<'a>,
+    place: &'w AssignedStatus<'a>,
 }
 
-/// Which ways lead where.
+/// Ways by where they lead.
 struct Leads<'w, 'a> {
     ways: &'w Ways<'a>,
     /// The manual ways that lead to a place by themselves.
@@ -96,7 +93,7 @@ struct Leads<'w, 'a> {
 /// The manual ways that enter a state and leave the status open.
 struct Open<'w, 'a> {
     list: Vec<&'w Way<'a>>,
-    /// Where any of them begins.
+    /// The places where any of them begins.
     sources: Places,
 }
 
@@ -115,9 +112,8 @@ impl<'w, 'a> Watched<'w, 'a> {
     }
 
     fn finding(&self, message: &str) -> Finding {
-        let subject = Subject::Transition(self.way.transition.code.clone());
         let message = format!("can be gone round {message}");
-        Finding::new(Rule::GoneRound, subject, message)
+        self.way.transition.finding(Rule::GoneRound, message)
     }
 }
 
@@ -167,12 +163,9 @@ impl<'w, 'a> Leads<'w, 'a> {
     }
 
     fn rounds(&self, watched: &Watched<'w, 'a>) -> Vec<Finding> {
-        let rounds = [
-            self.by_comment(watched),
-            self.by_transition(watched),
-            self.by_landing(watched),
-        ];
-        rounds.into_iter().flatten().collect()
+        let rounds = self.by_comment(watched).into_iter();
+        let rounds = rounds.chain(self.by_transition(watched));
+        rounds.chain(self.by_landing(watched)).collect()
     }
 
     /// From where a way to a place is judged where a call tries to get there.
@@ -245,12 +238,6 @@ fn is_manual(way: &Way<'_>) -> bool {
     way.transition.trigger == Trigger::Manual
 }
 
-/// How many steps it takes to compare two ways.
-fn steps(other: &Way<'_>, than: &Way<'_>) -> usize {
-    let [named, asked] = [other, than].map(|way| way.transition.roles.len());
-    other.sources.steps() + named * asked
-}
-
 /// Whether a transition lets everybody through whom another one lets through, and more.
 fn asks_less(other: &Transition, than: &Transition) -> bool {
     let has_no_roles = other.roles.is_empty();
@@ -262,7 +249,7 @@ fn asks_less(other: &Transition, than: &Transition) -> bool {
     roles_fit && guard_fits && (lacks_roles || lacks_guard)
 }
 
-/// What a transition does not ask for that another one does.
+/// The words for what a transition does not ask for and another one does.
 fn lacking(other: &Transition, than: &Transition) -> &'static str {
     let lacks_roles = other.roles.is_empty() && !than.roles.is_empty();
     let lacks_guard = other.guard.is_none() && than.guard.is_some();
@@ -273,6 +260,6 @@ fn lacking(other: &Transition, than: &Transition) -> &'static str {
     }
 }
 
-fn named(place: &Place<'_>) -> String {
+fn named(place: &AssignedStatus<'_>) -> String {
     format!("{}/{}", place.state.code, place.status.code)
 }

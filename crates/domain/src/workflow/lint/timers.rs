@@ -1,16 +1,21 @@
-//! What time does: timers that never get their turn, and those that never come to an end.
+//! Timers that never get their turn, and those that never come to an end.
 
 use std::time::Duration;
 
-use super::{Effort, Finding, Rule, Ways, automatic::circle, listed, ways::Way};
+use super::{
+    Effort, Finding, Rule, Ways,
+    automatic::{circle, codes},
+    listed,
+    ways::Way,
+};
 use crate::{
     value::Period,
-    workflow::{Subject, Transition, Trigger},
+    workflow::{Transition, Trigger},
 };
 
-/// How many circles are told.
+/// The most circles that are told.
 const CIRCLES_MAX: usize = 8;
-/// How many transitions of a circle, or a race, are named.
+/// The most transitions of a race that are named.
 const NAMED_MAX: usize = 8;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -25,11 +30,8 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let timed = |way: &&Way<'_>| way.transition.trigger.is_timed();
     for way in ways.list.iter().filter(timed) {
-        let subject = || Subject::Transition(way.transition.code.clone());
-        let lands_on = way
-            .targets
-            .first()
-            .and_then(|place| ways.places.get(*place));
+        let lands_on = way.targets.first();
+        let lands_on = lands_on.and_then(|place| ways.places.get(*place));
         if let Some(place) = lands_on
             && way.transition.from_statuses.contains(&place.status.code)
         {
@@ -37,7 +39,7 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
                 "keeps status {} where it starts from it, so time never takes it there",
                 place.status.code
             );
-            findings.push(Finding::new(Rule::TimerKeepsStatus, subject(), message));
+            findings.push(way.transition.finding(Rule::TimerKeepsStatus, message));
         }
         let automatic = ways.list.iter().filter(|other| {
             let from_there = other.sources.common(&way.sources).is_some();
@@ -50,7 +52,7 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
             let message = format!(
                 "starts by time where automatic transitions without guards start as well, and they come first: {racing}"
             );
-            findings.push(Finding::new(Rule::TimerRace, subject(), message));
+            findings.push(way.transition.finding(Rule::TimerRace, message));
         }
     }
     findings
@@ -96,8 +98,6 @@ fn follows(ways: &Ways<'_>, way: &Way<'_>, next: &Way<'_>) -> bool {
 /// A finding about the first timer of a circle; one without is another rule's business.
 fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
     let timer = circle.iter().find(|t| t.trigger.is_timed())?;
-    let codes = circle.iter().take(NAMED_MAX);
-    let codes: Vec<_> = codes.map(|transition| transition.code.as_str()).collect();
     let waits = circle.iter().map(|transition| match &transition.trigger {
         Trigger::After(period) => period.duration(),
         Trigger::Manual | Trigger::OnOperations(_) | Trigger::Automatic | Trigger::At(_) => {
@@ -105,19 +105,14 @@ fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
         }
     });
     let wait: Duration = waits.sum();
-    let has_dates = circle
-        .iter()
-        .any(|transition| matches!(transition.trigger, Trigger::At(_)));
+    let mut triggers = circle.iter().map(|transition| &transition.trigger);
+    let has_dates = triggers.any(|trigger| matches!(trigger, Trigger::At(_)));
     let round = if wait.is_zero() {
         "at once, when its dates have passed".to_owned()
     } else {
         let wait = Period::new(wait).map_or("more than ten years".to_owned(), |p| p.to_string());
-        let dates = if has_dates {
-            ", when its dates have passed"
-        } else {
-            ""
-        };
-        format!("every {wait}{dates}")
+        let dates = has_dates.then_some(", when its dates have passed");
+        format!("every {wait}{}", dates.unwrap_or_default())
     };
     let is_guarded = circle.iter().any(|transition| ways.is_guarded(transition));
     let stop = if is_guarded {
@@ -127,8 +122,7 @@ fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
     };
     let message = format!(
         "belongs to a circle that time leads orders round {round}, which {stop}: {}",
-        codes.join(", ")
+        codes(circle)
     );
-    let subject = Subject::Transition(timer.code.clone());
-    Some(Finding::new(Rule::TimerCircle, subject, message))
+    Some(timer.finding(Rule::TimerCircle, message))
 }

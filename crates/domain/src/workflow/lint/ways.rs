@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::automatic;
+use super::known::known;
 use crate::{
     value::{StateCode, StatusCode},
     workflow::{Assignment, State, Status, Transition, Trigger, Workflow},
@@ -70,7 +70,7 @@ impl Places {
         places.filter(|place| self.has(*place))
     }
 
-    /// How many steps it takes to compare this set with another one.
+    /// The steps that it takes to compare this set with another one.
     pub(super) fn steps(&self) -> usize {
         1 + self.0.len() / 4
     }
@@ -84,11 +84,8 @@ impl Places {
     pub(super) fn outside(&self, other: &Self, except: usize) -> Option<usize> {
         let mut words = self.0.iter().zip(&other.0).enumerate();
         words.find_map(|(index, (word, barred))| {
-            let bit = if except / 64 == index {
-                1_u64 << (except % 64)
-            } else {
-                0
-            };
+            let is_its_word = except / 64 == index;
+            let bit = u64::from(is_its_word) << (except % 64);
             first_of(index, word & !barred & !bit)
         })
     }
@@ -105,7 +102,7 @@ fn first_of(index: usize, word: u64) -> Option<usize> {
 
 /// A place an order can stand in: a state with one of its statuses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct AssignedStatus<'a> {
     pub(super) assignment: &'a Assignment,
     pub(super) state: &'a State,
     pub(super) status: &'a Status,
@@ -117,9 +114,9 @@ pub(super) struct Way<'a> {
     pub(super) transition: &'a Transition,
     pub(super) sources: Places,
     pub(super) targets: Vec<usize>,
-    /// Where it leads by itself: to its status, or the default of its state.
+    /// The place to which it leads by itself: its status, or the default of its state.
     pub(super) landing: Option<usize>,
-    /// What an order that has just taken it is known to fulfil, where it goes on by itself.
+    /// The guards that an order is known to fulfil that has just taken it by itself.
     pub(super) known: Vec<&'a str>,
 }
 
@@ -128,7 +125,7 @@ pub(super) struct Way<'a> {
 #[derive(Debug)]
 pub(super) struct Ways<'a> {
     pub(super) workflow: &'a Workflow,
-    pub(super) places: Vec<Place<'a>>,
+    pub(super) places: Vec<AssignedStatus<'a>>,
     pub(super) list: Vec<Way<'a>>,
     by_state: BTreeMap<&'a StateCode, Vec<usize>>,
     by_status: BTreeMap<&'a StatusCode, Vec<&'a StateCode>>,
@@ -140,36 +137,31 @@ pub(super) struct Ways<'a> {
 
 impl<'a> Ways<'a> {
     pub(super) fn new(workflow: &'a Workflow) -> Self {
-        let states: BTreeMap<&StateCode, &State> =
-            workflow.states.iter().map(|s| (&s.code, s)).collect();
-        let statuses: BTreeMap<&StatusCode, &Status> =
-            workflow.statuses.iter().map(|s| (&s.code, s)).collect();
+        let states = workflow.states.iter().map(|it| (&it.code, it));
+        let states: BTreeMap<&StateCode, &State> = states.collect();
+        let statuses = workflow.statuses.iter().map(|it| (&it.code, it));
+        let statuses: BTreeMap<&StatusCode, &Status> = statuses.collect();
         let mut seen = BTreeSet::new();
-        let places: Vec<Place<'_>> = workflow
-            .assignments
-            .iter()
-            .filter(|assignment| seen.insert((&assignment.state, &assignment.status)))
-            .filter_map(|assignment| {
-                Some(Place {
-                    assignment,
-                    state: states.get(&assignment.state)?,
-                    status: statuses.get(&assignment.status)?,
-                })
+        let assignments = workflow.assignments.iter();
+        let assignments = assignments.filter(|it| seen.insert((&it.state, &it.status)));
+        let places = assignments.filter_map(|assignment| {
+            Some(AssignedStatus {
+                assignment,
+                state: states.get(&assignment.state)?,
+                status: statuses.get(&assignment.status)?,
             })
-            .collect();
+        });
+        let places: Vec<AssignedStatus<'_>> = places.collect();
         let mut by_state: BTreeMap<&StateCode, Vec<usize>> = BTreeMap::new();
         let mut by_status: BTreeMap<&StatusCode, Vec<&StateCode>> = BTreeMap::new();
         let mut with_status: BTreeMap<&StatusCode, Places> = BTreeMap::new();
         let mut open = Places::none(places.len());
         for (index, place) in places.iter().enumerate() {
             by_state.entry(&place.state.code).or_default().push(index);
-            by_status
-                .entry(&place.status.code)
-                .or_default()
-                .push(&place.state.code);
-            with_status
-                .entry(&place.status.code)
-                .or_insert_with(|| Places::none(places.len()))
+            let states = by_status.entry(&place.status.code).or_default();
+            states.push(&place.state.code);
+            let same = with_status.entry(&place.status.code);
+            same.or_insert_with(|| Places::none(places.len()))
                 .add(index);
             if !place.state.terminal {
                 open.add(index);
@@ -184,11 +176,8 @@ impl<'a> Ways<'a> {
             with_status,
             open,
         };
-        ways.list = workflow
-            .transitions
-            .iter()
-            .map(|transition| ways.way(transition))
-            .collect();
+        let transitions = workflow.transitions.iter();
+        ways.list = transitions.map(|it| ways.way(it)).collect();
         ways
     }
 
@@ -235,17 +224,15 @@ impl<'a> Ways<'a> {
             sources: self.sources(transition, targets.len()),
             targets,
             landing,
-            known: automatic::known(self.workflow, transition),
+            known: known(self.workflow, transition),
         }
     }
 
-    /// Where a transition can be taken that may lead to so many places.
+    /// The places where a transition can be taken that may lead to so many.
     fn sources(&self, transition: &Transition, targets: usize) -> Places {
         let mut sources = self.named(transition);
-        let lands_on = transition
-            .to_status
-            .as_ref()
-            .or_else(|| self.default_of(&transition.to_state));
+        let lands_on = transition.to_status.as_ref();
+        let lands_on = lands_on.or_else(|| self.default_of(&transition.to_state));
         let is_automatic = transition.trigger.is_automatic();
         // One that nobody asks for moves the status inside a state only where it has a guard, names
         // the place and leaves it.
@@ -285,10 +272,8 @@ impl<'a> Ways<'a> {
         if !transition.from_statuses.is_empty() {
             let mut with_status = self.no_places();
             let named: BTreeSet<_> = transition.from_statuses.iter().collect();
-            for of_status in named
-                .into_iter()
-                .filter_map(|status| self.of_status(status))
-            {
+            let named = named.into_iter();
+            for of_status in named.filter_map(|status| self.of_status(status)) {
                 with_status.add_all(of_status);
             }
             places.keep(&with_status);
@@ -297,7 +282,7 @@ impl<'a> Ways<'a> {
     }
 
     /// The place that a way leads to by itself.
-    pub(super) fn landing(&self, way: &Way<'_>) -> Option<&Place<'a>> {
+    pub(super) fn landing(&self, way: &Way<'_>) -> Option<&AssignedStatus<'a>> {
         self.places.get(way.landing?)
     }
 
@@ -314,28 +299,22 @@ impl<'a> Ways<'a> {
     }
 
     fn default_of(&self, state: &StateCode) -> Option<&'a StatusCode> {
-        let mut places = self
-            .of_state(state)
-            .iter()
-            .filter_map(|index| self.places.get(*index));
-        places
-            .find(|place| place.assignment.is_default)
-            .map(|place| &place.status.code)
+        let places = self.of_state(state).iter();
+        let mut places = places.filter_map(|index| self.places.get(*index));
+        let default = places.find(|place| place.assignment.is_default)?;
+        Some(&default.status.code)
     }
 
     /// A call may land on any status of the state where the transition leaves it open; an
     /// automatic step lands on the default.
     fn targets(&self, transition: &Transition) -> Vec<usize> {
-        let open = transition.to_status.is_none() && transition.trigger == Trigger::Manual;
+        let is_open = transition.to_status.is_none() && transition.trigger == Trigger::Manual;
+        let is_target = |place: &AssignedStatus<'_>| match &transition.to_status {
+            Some(status) => place.status.code == *status,
+            None => is_open || place.assignment.is_default,
+        };
         let in_state = self.of_state(&transition.to_state).iter().copied();
-        let targets = in_state.filter(|index| {
-            self.places
-                .get(*index)
-                .is_some_and(|place| match &transition.to_status {
-                    Some(status) => place.status.code == *status,
-                    None => open || place.assignment.is_default,
-                })
-        });
+        let targets = in_state.filter(|it| self.places.get(*it).is_some_and(is_target));
         targets.collect()
     }
 }

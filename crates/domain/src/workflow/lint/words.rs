@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Finding, Rule, expressions::Spoken};
 use crate::{history::Kind, value::nearest, workflow::Workflow};
 
-/// What an entry may be.
+/// The kinds of entries.
 const KINDS: [Kind; 7] = [
     Kind::Created,
     Kind::Transitioned,
@@ -16,15 +16,15 @@ const KINDS: [Kind; 7] = [
     Kind::OperationRecorded,
     Kind::Updated,
 ];
-/// What an actor may be.
+/// The kinds of actors.
 const ACTORS: [&str; 4] = ["user", "integration", "customer", "system"];
 
-/// For how many findings the nearest word is looked for, which takes a while among many.
+/// The most findings for which the nearest word is searched, which takes a while among many.
 const NEAREST_MAX: usize = 100;
 
-/// What a text may be that an expression compares with.
+/// The sort of a text that an expression compares with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum WordSort {
     State,
     Status,
     Transition,
@@ -33,22 +33,22 @@ enum Sort {
     ActorKind,
 }
 
-/// What is compared with codes and words, and whether that may be nothing.
-const COMPARED: &[(&str, Sort, bool)] = &[
-    ("order.state", Sort::State, false),
-    ("order.return_state", Sort::State, true),
-    ("entry.from_state", Sort::State, true),
-    ("entry.to_state", Sort::State, false),
-    ("order.status", Sort::Status, false),
-    ("order.return_status", Sort::Status, true),
-    ("entry.from_status", Sort::Status, true),
-    ("entry.to_status", Sort::Status, false),
-    ("entry.transition", Sort::Transition, true),
-    ("entry.operation", Sort::Operation, true),
-    ("request.operation", Sort::Operation, true),
-    ("order.allowed_operations", Sort::Operation, false),
-    ("entry.kind", Sort::EntryKind, false),
-    ("actor.kind", Sort::ActorKind, false),
+/// The paths that are compared with codes and words, and whether they may be nothing.
+const COMPARED: &[(&str, WordSort, bool)] = &[
+    ("order.state", WordSort::State, false),
+    ("order.return_state", WordSort::State, true),
+    ("entry.from_state", WordSort::State, true),
+    ("entry.to_state", WordSort::State, false),
+    ("order.status", WordSort::Status, false),
+    ("order.return_status", WordSort::Status, true),
+    ("entry.from_status", WordSort::Status, true),
+    ("entry.to_status", WordSort::Status, false),
+    ("entry.transition", WordSort::Transition, true),
+    ("entry.operation", WordSort::Operation, true),
+    ("request.operation", WordSort::Operation, true),
+    ("order.allowed_operations", WordSort::Operation, false),
+    ("entry.kind", WordSort::EntryKind, false),
+    ("actor.kind", WordSort::ActorKind, false),
 ];
 
 /// The words of each sort.
@@ -99,7 +99,7 @@ fn texts<'s>(spoken: &'s Spoken<'_>) -> impl Iterator<Item = Finding> + 's {
     })
 }
 
-impl Sort {
+impl WordSort {
     fn name(self) -> &'static str {
         match self {
             Self::State => "state",
@@ -126,22 +126,27 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn of(&self, sort: Sort) -> &BTreeSet<&'a str> {
+    fn of(&self, sort: WordSort) -> &BTreeSet<&'a str> {
         match sort {
-            Sort::State => &self.states,
-            Sort::Status => &self.statuses,
-            Sort::Transition => &self.transitions,
-            Sort::Operation => &self.operations,
-            Sort::EntryKind => &self.kinds,
-            Sort::ActorKind => &self.actors,
+            WordSort::State => &self.states,
+            WordSort::Status => &self.statuses,
+            WordSort::Transition => &self.transitions,
+            WordSort::Operation => &self.operations,
+            WordSort::EntryKind => &self.kinds,
+            WordSort::ActorKind => &self.actors,
         }
     }
 
-    /// What is wrong, and what was probably meant: the same word of another sort, or one like it
+    /// The problem, and what was probably meant: the same word of another sort, or one like it
     /// where that is looked for.
-    fn message(&self, path: &str, (sort, word): (Sort, &str), is_looked_for: bool) -> String {
+    fn message(&self, path: &str, (sort, word): (WordSort, &str), is_looked_for: bool) -> String {
         let name = sort.name();
-        let codes = [Sort::State, Sort::Status, Sort::Transition, Sort::Operation];
+        let codes = [
+            WordSort::State,
+            WordSort::Status,
+            WordSort::Transition,
+            WordSort::Operation,
+        ];
         let of_other_sort = codes.into_iter().find(|sort| self.of(*sort).contains(word));
         let candidates = self.of(sort).iter().copied().filter(|_| is_looked_for);
         let meant = match of_other_sort {

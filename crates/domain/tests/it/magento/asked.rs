@@ -3,9 +3,10 @@
 use serde_json::Value;
 use waymark_domain::{
     actor::Actor,
-    order::{self, Action, Command, Context, Progress},
+    judge::{self, Graph},
+    order::{Action, Command, Context, Progress},
     value::{Comment, Metadata, Quantity, StatusCode},
-    workflow::{self, Graph},
+    workflow,
 };
 
 use super::{NOW, Outcome, Skip, hold, line, order_in, run, take, text};
@@ -109,7 +110,7 @@ pub(super) fn comment(graph: &Graph, input: &Value) -> Outcome {
         expected_version: None,
         action: Action::Comment { status: None },
     };
-    let entries = order::decide(graph, &order, &command, NOW).unwrap();
+    let entries = judge::decide(graph, &order, &command, NOW).unwrap();
     assert_eq!(entries[0].comment.as_str(), text(input, "comment"));
     assert_eq!(entries[0].notify_customer, flag("is_customer_notified"));
     assert_eq!(entries[0].visible_to_customer, flag("is_visible_on_front"));

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use waymark_domain::{
+    judge::Graph,
     value::{Label, StateCode, StatusCode, StoreView},
-    workflow::{self, AssignmentPatch, Graph, LabelsPatch, StatusPatch},
+    workflow::{self, AssignmentPatch, LabelsPatch, StatusPatch},
 };
 
 use super::{Outcome, Skip, flag, text};

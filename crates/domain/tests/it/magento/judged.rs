@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 use waymark_domain::{
+    judge::Graph,
     order::{Action, Counting, Line, Order, Progress, Refundable},
     value::{Money, Quantity},
-    workflow::{Category, Effect, Graph},
+    workflow::{Category, Effect},
 };
 
 use super::{

@@ -13,16 +13,18 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use waymark_domain::{
     actor::Actor,
+    history,
+    judge::{self, Graph},
     order::{
         self, Action, Command, Context, Credits, Customer, Line, NewLine, OperationLines, Order,
-        Standing, Target,
+        Target,
     },
     preset,
     value::{
         Attributes, Comment, Currency, LineId, Metadata, Money, OperationCode, OrderId,
         ProductName, Quantity, Reason, Sku, StateCode, StatusCode, Timestamp, TransitionCode,
     },
-    workflow::Graph,
+    workflow::Standing,
 };
 
 use self::{
@@ -156,8 +158,8 @@ fn run(graph: &Graph, order: &Order, action: Action) -> Result<Order, order::Rej
         expected_version: None,
         action,
     };
-    let entries = order::decide(graph, order, &command, NOW)?;
-    Ok(entries.iter().fold(order.clone(), order::evolve))
+    let entries = judge::decide(graph, order, &command, NOW)?;
+    Ok(entries.iter().fold(order.clone(), history::evolve))
 }
 
 /// Magento judges on every save; a comment is the save that changes nothing else.

@@ -62,7 +62,7 @@ impl Scene {
         self.folder.path().join("waymark.db-shm")
     }
 
-    fn header(&mut self) -> Header {
+    fn header(&mut self) -> IndexHeader {
         self.index.read_header(&self.log).unwrap()
     }
 

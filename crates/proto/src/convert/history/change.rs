@@ -32,15 +32,12 @@ pub(super) fn change_to_wire(change: &Change) -> Vec<v1::FieldChange> {
 }
 
 fn customer(before: &Customer, after: &Customer) -> Vec<v1::FieldChange> {
+    let guest = |customer: &Customer| Some(customer.guest.to_string());
     let fields = [
         ("customer.id", text(&before.id), text(&after.id)),
         ("customer.email", text(&before.email), text(&after.email)),
         ("customer.name", text(&before.name), text(&after.name)),
-        (
-            "customer.guest",
-            Some(before.guest.to_string()),
-            Some(after.guest.to_string()),
-        ),
+        ("customer.guest", guest(before), guest(after)),
     ];
     let changed = fields
         .into_iter()

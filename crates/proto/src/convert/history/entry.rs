@@ -2,7 +2,7 @@
 
 use waymark_domain::{
     delivery::DeliveryId,
-    history::{Detail, Entry, Kind, LogPosition, Logged, Recorded, SetOff},
+    history::{Detail, Entry, LogPosition, Logged, Recorded, SetOff},
     order::LineQuantity,
     value::Quantity,
 };
@@ -11,86 +11,52 @@ use super::change::change_to_wire;
 use crate::{
     convert::{
         actor::actor_to_wire,
-        instant::timestamp_to_wire,
-        order::{bare_order_to_wire, hold_to_wire, text},
-        workflow::effect_to_wire,
+        enums::number,
+        fields::text,
+        order::{bare_order_to_wire, hold_to_wire},
     },
     v1::{self, history_entry::Detail as WireDetail},
 };
 
 impl From<&Logged> for v1::HistoryEntry {
-    /// An entry that was only rehearsed has no place in the log, which its offset 0 says.
+    /// The entry of a dry run has no place in the log, which its offset 0 says.
     fn from(logged: &Logged) -> Self {
-        let Logged {
-            workflow,
-            order_id,
-            position,
-            step_offset: _,
-            entry,
-        } = logged;
-        let Entry {
-            sequence,
-            from,
-            to,
-            transition,
-            comment,
-            notify_customer,
-            visible_to_customer,
-            actor,
-            request_id,
-            caused_by,
-            workflow_version,
-            metadata,
-            create_time,
-            detail,
-            set_off,
-        } = entry;
-        let from = from.as_ref();
-        Self {
-            workflow: workflow.to_string(),
-            order_id: order_id.to_string(),
-            sequence: *sequence,
-            log_position: (position.offset > 0).then(|| position_to_wire(*position)),
-            kind: kind_to_wire(entry.kind()).into(),
+        let (entry, position) = (&logged.entry, logged.position);
+        let (from, set_off) = (entry.from.as_ref(), entry.set_off.iter().zip(0..));
+        message!(HistoryEntry from entry: Entry { from, to, actor, metadata, detail, set_off };
+            optional: transition, request_id;
+            text: comment;
+            same: sequence, notify_customer, visible_to_customer, caused_by, workflow_version;
+            time: create_time;
+            .. workflow: logged.workflow.to_string(),
+            order_id: logged.order_id.to_string(),
+            log_position: (position.offset > 0).then(|| position_to_wire(position)),
+            kind: number(entry.kind()),
             from_state: text(from.map(|standing| &standing.state)),
             from_status: text(from.map(|standing| &standing.status)),
-            to_state: to.state.to_string(),
-            to_status: to.status.to_string(),
+            to_state: entry.to.state.to_string(),
+            to_status: entry.to.status.to_string(),
             status_changed: entry.status_changed(),
-            transition: text(transition.as_ref()),
-            comment: comment.to_string(),
-            notify_customer: *notify_customer,
-            visible_to_customer: *visible_to_customer,
-            actor: Some(actor_to_wire(actor)),
-            request_id: text(request_id.as_ref()),
-            caused_by: *caused_by,
-            workflow_version: *workflow_version,
-            metadata: metadata.as_map().clone(),
-            create_time: Some(timestamp_to_wire(*create_time)),
-            detail: detail_to_wire(detail),
+            actor: Some(actor_to_wire(&entry.actor)),
+            metadata: entry.metadata.as_map().clone(),
+            detail: detail_to_wire(&entry.detail),
             set_off: set_off
-                .iter()
-                .zip(0..)
-                .map(|(set_off, number)| set_off_to_wire(*position, number, set_off))
+                .map(|(set_off, number)| set_off_to_wire(position, number, set_off))
                 .collect(),
-        }
+        )
     }
 }
 
-/// What was only rehearsed has no delivery.
+/// Writes a delivery that an entry set off; that of a dry run has no id.
 fn set_off_to_wire(position: LogPosition, number: u32, set_off: &SetOff) -> v1::SetOff {
-    let SetOff { action, to } = set_off;
     let id = DeliveryId { position, number };
-    v1::SetOff {
-        delivery_id: if position.offset > 0 {
-            id.to_string()
-        } else {
-            String::new()
-        },
-        action: action.to_string(),
-        kind: to.kind().to_owned(),
-        destination: to.to_string(),
-    }
+    let is_kept = position.offset > 0;
+    message!(SetOff from set_off: SetOff { to };
+        text: action;
+        .. delivery_id: text(is_kept.then_some(&id)),
+        kind: set_off.to.kind().to_owned(),
+        destination: set_off.to.to_string(),
+    )
 }
 
 fn detail_to_wire(detail: &Detail) -> Option<WireDetail> {
@@ -119,64 +85,34 @@ fn detail_to_wire(detail: &Detail) -> Option<WireDetail> {
 }
 
 fn recorded_to_wire(recorded: &Recorded) -> v1::OperationRecorded {
-    let Recorded {
-        operation,
-        effect,
-        lines,
-        amount,
-        reverse,
-        whole,
-        counted,
-    } = recorded;
-    v1::OperationRecorded {
-        operation: operation.to_string(),
-        lines: lines.iter().map(moved_to_wire).collect(),
-        amount: amount.minor_units(),
-        effect: effect_to_wire(*effect).into(),
-        reverse: *reverse,
-        whole: *whole,
-        counted_amount: counted.minor_units(),
-    }
+    message!(OperationRecorded from recorded: Recorded { lines, counted };
+        text: operation;
+        money: amount;
+        number: effect;
+        same: reverse, whole;
+        .. lines: recorded.lines.iter().map(moved_to_wire).collect(),
+        counted_amount: recorded.counted.minor_units(),
+    )
 }
 
 fn moved_to_wire(moved: &LineQuantity) -> v1::OperationLine {
-    let LineQuantity {
-        line_id,
-        quantity,
-        returned,
-    } = moved;
-    v1::OperationLine {
-        line_id: line_id.to_string(),
-        quantity: quantity.to_string(),
-        returned: returned_to_wire(*returned),
-    }
+    message!(OperationLine from moved: LineQuantity { returned };
+        text: line_id, quantity;
+        .. returned: returned_to_wire(moved.returned),
+    )
 }
 
 /// Most operations have nothing come back, and say nothing of it.
 fn returned_to_wire(returned: Quantity) -> String {
     if returned.is_zero() {
-        String::new()
-    } else {
-        returned.to_string()
+        return String::new();
     }
+    returned.to_string()
 }
 
 fn position_to_wire(position: LogPosition) -> v1::LogPosition {
-    let LogPosition { partition, offset } = position;
     v1::LogPosition {
-        partition: partition.number(),
-        offset,
-    }
-}
-
-fn kind_to_wire(kind: Kind) -> v1::EntryKind {
-    match kind {
-        Kind::Created => v1::EntryKind::Created,
-        Kind::Transitioned => v1::EntryKind::Transitioned,
-        Kind::Commented => v1::EntryKind::Commented,
-        Kind::Held => v1::EntryKind::Held,
-        Kind::Released => v1::EntryKind::Released,
-        Kind::OperationRecorded => v1::EntryKind::OperationRecorded,
-        Kind::Updated => v1::EntryKind::Updated,
+        partition: position.partition.number(),
+        offset: position.offset,
     }
 }

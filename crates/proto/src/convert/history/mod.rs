@@ -2,8 +2,6 @@
 
 mod change;
 mod entry;
-mod filter;
 mod request;
 
-pub use filter::{Facets, HistoryFilter};
-pub use request::{ListHistory, StreamHistory, WatchFrom, WatchHistory};
+pub use request::{Facets, HistoryFilter, ListHistory, StreamHistory, WatchFrom, WatchHistory};

@@ -1,67 +1,85 @@
-//! Requests that read or watch history.
+//! Requests that read or watch history, and the filter of its entries.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use waymark_domain::{
+    history::{Kind, Logged},
     partition::{PARTITIONS_MAX, Partition, PartitionCount},
-    value::{Invalid, OrderId, WorkflowCode},
+    value::{Invalid, OrderId, StatusCode, WorkflowCode},
 };
 
-use super::filter::{FilterFields, HistoryFilter};
 use crate::{
     convert::{
-        call::{PageRequest, fingerprint, read_page},
-        violations::{Noted, Path, Violations},
+        call::{FILTER_VALUES_MAX, PageRequest},
+        instant::duration_from_wire,
+        violations::{Path, Read},
     },
-    invalid::{InvalidRequest, Problem},
+    invalid::Problem,
     v1,
 };
 
-/// How often a checkpoint comes for which nothing else was asked.
+/// The interval between checkpoints where none was asked.
 const CHECKPOINT_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 /// The shortest interval between checkpoints.
 const CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The longest interval between checkpoints.
 const CHECKPOINT_INTERVAL_MAX: Duration = Duration::from_hours(1);
 
-/// Asks for a page of an order's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListHistory {
-    /// The workflow of the order.
-    pub workflow: WorkflowCode,
+request! {
+    /// Asks for a page of an order's history.
+    ListHistory: ListHistoryRequest in workflow or default;
+    arguments = "ListHistory" without page_size, page_token;
     /// The order.
-    pub order_id: OrderId,
+    order_id: OrderId = text(order_id),
     /// Whether the newest entry comes first.
-    pub newest_first: bool,
+    newest_first: bool = same(newest_first),
     /// Whether only entries are wanted that the customer may see.
-    pub visible_to_customer_only: bool,
-    /// Which page.
-    pub page: PageRequest,
+    visible_to_customer_only: bool = same(visible_to_customer_only),
+    /// The page.
+    page: PageRequest = page(page_size, page_token; arguments),
 }
 
-/// Asks for the history up to now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamHistory {
-    /// Which entries.
-    pub filter: HistoryFilter,
+request! {
+    /// Asks for the history up to now.
+    StreamHistory: StreamHistoryRequest;
+    /// The filter of entries.
+    filter: HistoryFilter =
+        with(workflows, order_ids, kinds, statuses, status_changes_only; |at| {
+            let resume_token = String::new();
+            read_filter(at, v1::StreamHistoryRequest {
+                workflows, order_ids, kinds, statuses, status_changes_only, resume_token,
+            })
+        }),
     /// The token after which to go on; none for the beginning.
-    pub resume_token: Option<String>,
+    resume_token: Option<String> = with(resume_token; |_| {
+        Ok(Some(resume_token).filter(|token| !token.is_empty()))
+    }),
 }
 
-/// Asks for the history as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WatchHistory {
-    /// Which entries.
-    pub filter: HistoryFilter,
-    /// Where to begin.
-    pub start: WatchFrom,
+request! {
+    /// Asks for the history as it is written; reading takes how many partitions there are.
+    WatchHistory: WatchHistoryRequest, count: PartitionCount;
+    /// The filter of entries.
+    filter: HistoryFilter =
+        with(workflows, order_ids, kinds, statuses, status_changes_only; |at| {
+            let resume_token = String::new();
+            read_filter(at, v1::StreamHistoryRequest {
+                workflows, order_ids, kinds, statuses, status_changes_only, resume_token,
+            })
+        }),
+    /// The place where the watch begins.
+    start: WatchFrom = with(start, resume_token; |at| {
+        watch_from(at.field("start"), start, resume_token)
+    }),
     /// Only these partitions, sorted, each once; empty for all.
-    pub partitions: Vec<Partition>,
-    /// How often a checkpoint comes at least.
-    pub checkpoint_interval: Duration,
+    partitions: Vec<Partition> = with(partitions; |at| {
+        read_partitions(at.field("partitions"), &partitions, count)
+    }),
+    /// The longest time between checkpoints.
+    checkpoint_interval: Duration = by(checkpoint_interval; interval),
 }
 
-/// Where a watch begins.
+/// The place where a watch begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchFrom {
     /// With what is written from now on.
@@ -72,121 +90,8 @@ pub enum WatchFrom {
     Token(String),
 }
 
-impl ListHistory {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(
-        mut request: v1::ListHistoryRequest,
-        default: &WorkflowCode,
-    ) -> Result<Self, InvalidRequest> {
-        let arguments = fingerprint!("ListHistory", request, without page_size, page_token);
-        let v1::ListHistoryRequest {
-            workflow,
-            order_id,
-            newest_first,
-            visible_to_customer_only,
-            page_size,
-            page_token,
-        } = request;
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let workflow = found.workflow(at, &workflow, default);
-            let order_id = found.text(at.field("order_id"), &order_id);
-            let page = read_page(found, page_size, page_token, arguments);
-            Ok(Self {
-                workflow: workflow?,
-                order_id: order_id?,
-                newest_first,
-                visible_to_customer_only,
-                page: page?,
-            })
-        })
-    }
-}
-
-impl StreamHistory {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(request: v1::StreamHistoryRequest) -> Result<Self, InvalidRequest> {
-        let v1::StreamHistoryRequest {
-            workflows,
-            order_ids,
-            kinds,
-            statuses,
-            status_changes_only,
-            resume_token,
-        } = request;
-        let filter = FilterFields {
-            workflows,
-            order_ids,
-            kinds,
-            statuses,
-            status_changes_only,
-        };
-        Violations::collect(|found| {
-            Ok(Self {
-                filter: filter.read(found)?,
-                resume_token: Some(resume_token).filter(|token| !token.is_empty()),
-            })
-        })
-    }
-}
-
-impl WatchHistory {
-    /// Reads the request; `count` is how many partitions there are.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(
-        request: v1::WatchHistoryRequest,
-        count: PartitionCount,
-    ) -> Result<Self, InvalidRequest> {
-        let v1::WatchHistoryRequest {
-            workflows,
-            order_ids,
-            kinds,
-            statuses,
-            status_changes_only,
-            resume_token,
-            start,
-            partitions,
-            checkpoint_interval,
-        } = request;
-        let filter = FilterFields {
-            workflows,
-            order_ids,
-            kinds,
-            statuses,
-            status_changes_only,
-        };
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let filter = filter.read(found);
-            let start = watch_from(found, at.field("start"), start, resume_token);
-            let partitions = read_partitions(found, at.field("partitions"), &partitions, count);
-            let at = at.field("checkpoint_interval");
-            let checkpoint_interval = interval(found, at, checkpoint_interval);
-            Ok(Self {
-                filter: filter?,
-                start: start?,
-                partitions: partitions?,
-                checkpoint_interval: checkpoint_interval?,
-            })
-        })
-    }
-}
-
-fn watch_from(
-    found: &mut Violations,
-    at: Path<'_>,
-    start: i32,
-    resume_token: String,
-) -> Result<WatchFrom, Noted> {
-    let start = found.number(at, start)?;
+fn watch_from(at: Path<'_>, start: i32, resume_token: String) -> Read<WatchFrom> {
+    let start = at.number(start)?;
     if resume_token.is_empty() {
         return Ok(match start {
             v1::WatchStart::Unspecified | v1::WatchStart::Now => WatchFrom::Now,
@@ -197,54 +102,137 @@ fn watch_from(
         v1::WatchStart::Unspecified => Ok(WatchFrom::Token(resume_token)),
         v1::WatchStart::Now | v1::WatchStart::Beginning => {
             let other = "resume_token";
-            Err(found.note(at, Problem::Excluded { other }))
+            Err(at.note(Problem::Excluded { other }))
         }
     }
 }
 
 /// A request means the same however many partitions there are, so it may name one twice where there is one alone.
-fn read_partitions(
-    found: &mut Violations,
-    at: Path<'_>,
-    numbers: &[i32],
-    count: PartitionCount,
-) -> Result<Vec<Partition>, Noted> {
+fn read_partitions(at: Path<'_>, numbers: &[i32], count: PartitionCount) -> Read<Vec<Partition>> {
     let count = count.get();
-    found.count(at, numbers.len(), usize::from(PARTITIONS_MAX))?;
     let (min, max) = (0, i64::from(count) - 1);
-    let numbered = numbers.iter().enumerate();
-    let partitions: Vec<_> = numbered
-        .map(|(index, number)| {
-            if (0..count).contains(number) {
-                return Ok(Partition::new(*number));
-            }
-            Err(found.note(at.index(index), Invalid::OutOfRange { min, max }))
-        })
-        .collect();
-    let mut partitions: Vec<_> = partitions.into_iter().collect::<Result<_, _>>()?;
+    let partitions_max = usize::from(PARTITIONS_MAX);
+    let mut partitions: Vec<_> = at.each(numbers, partitions_max, |at, number| {
+        if (0..count).contains(number) {
+            return Ok(Partition::new(*number));
+        }
+        Err(at.note(Invalid::OutOfRange { min, max }))
+    })?;
     partitions.sort();
     partitions.dedup();
     Ok(partitions)
 }
 
-fn interval(
-    found: &mut Violations,
-    at: Path<'_>,
-    interval: Option<prost_types::Duration>,
-) -> Result<Duration, Noted> {
+fn interval(at: Path<'_>, interval: Option<prost_types::Duration>) -> Read<Duration> {
     let Some(interval) = interval else {
         return Ok(CHECKPOINT_INTERVAL_DEFAULT);
     };
-    let prost_types::Duration { seconds, nanos } = interval;
-    let duration = match (u64::try_from(seconds), u32::try_from(nanos)) {
-        (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
-        _ => None,
-    };
     let range = CHECKPOINT_INTERVAL_MIN..=CHECKPOINT_INTERVAL_MAX;
-    duration
-        .filter(|duration| range.contains(duration))
-        .ok_or_else(|| {
-            let expected = "a duration between 100 milliseconds and 1 hour";
-            found.note(at, Invalid::Malformed { expected })
-        })
+    let interval = duration_from_wire(interval).filter(|interval| range.contains(interval));
+    interval.ok_or_else(|| {
+        let expected = "a duration between 100 milliseconds and 1 hour";
+        at.note(Invalid::Malformed { expected })
+    })
+}
+
+/// A filter of entries: all that is given must match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// The workflows; empty for all.
+    pub workflows: BTreeSet<WorkflowCode>,
+    /// The orders, in each of the workflows; empty for all.
+    pub order_ids: BTreeSet<OrderId>,
+    /// The kinds; none for all. Empty where only kinds were asked for that no entry has yet.
+    pub kinds: Option<BTreeSet<Kind>>,
+    /// The statuses after the entry; empty for any.
+    pub statuses: BTreeSet<StatusCode>,
+    /// Whether only entries are wanted that changed the status.
+    pub status_changes_only: bool,
+}
+
+/// The part of an entry that filters ask about, and all that is kept of one beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facets {
+    /// The workflow of its order.
+    pub workflow: WorkflowCode,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Its kind.
+    pub kind: Kind,
+    /// The status after it.
+    pub status: StatusCode,
+    /// Whether that is another one than before.
+    pub status_changed: bool,
+}
+
+impl From<&Logged> for Facets {
+    fn from(logged: &Logged) -> Self {
+        let entry = &logged.entry;
+        Self {
+            workflow: logged.workflow.clone(),
+            order_id: logged.order_id.clone(),
+            kind: entry.kind(),
+            status: entry.to.status.clone(),
+            status_changed: entry.status_changed(),
+        }
+    }
+}
+
+impl HistoryFilter {
+    /// The one order that is asked for; none where there may be several.
+    pub fn one_order(&self) -> Option<(&WorkflowCode, &OrderId)> {
+        if self.workflows.len() != 1 || self.order_ids.len() != 1 {
+            return None;
+        }
+        Some((self.workflows.first()?, self.order_ids.first()?))
+    }
+
+    /// Whether an entry is wanted.
+    pub fn matches(&self, facets: &Facets) -> bool {
+        let Self {
+            workflows,
+            order_ids,
+            kinds,
+            statuses,
+            status_changes_only,
+        } = self;
+        (workflows.is_empty() || workflows.contains(&facets.workflow))
+            && (order_ids.is_empty() || order_ids.contains(&facets.order_id))
+            && kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.contains(&facets.kind))
+            && (statuses.is_empty() || statuses.contains(&facets.status))
+            && (!status_changes_only || facets.status_changed)
+    }
+}
+
+reader! {
+    /// Reads the filter of a request; what watches is asked as what streams.
+    fn read_filter(StreamHistoryRequest { resume_token }) -> HistoryFilter {
+        workflows: list(workflows; FILTER_VALUES_MAX),
+        order_ids: list(order_ids; FILTER_VALUES_MAX),
+        kinds: by(kinds; read_kinds),
+        statuses: list(statuses; FILTER_VALUES_MAX),
+        status_changes_only: same(status_changes_only),
+    }
+}
+
+fn read_kinds(at: Path<'_>, numbers: Vec<i32>) -> Read<Option<BTreeSet<Kind>>> {
+    let kinds: Vec<Option<Kind>> = at.each(numbers, FILTER_VALUES_MAX, read_kind)?;
+    Ok((!kinds.is_empty()).then(|| kinds.into_iter().flatten().collect()))
+}
+
+/// Reads a kind; none for one that no entry has yet.
+fn read_kind(at: Path<'_>, number: i32) -> Read<Option<Kind>> {
+    Ok(match at.number(number)? {
+        v1::EntryKind::Unspecified => return Err(at.note(Problem::Required)),
+        v1::EntryKind::Created => Some(Kind::Created),
+        v1::EntryKind::Transitioned => Some(Kind::Transitioned),
+        v1::EntryKind::Commented => Some(Kind::Commented),
+        v1::EntryKind::Held => Some(Kind::Held),
+        v1::EntryKind::Released => Some(Kind::Released),
+        v1::EntryKind::OperationRecorded => Some(Kind::OperationRecorded),
+        v1::EntryKind::Updated => Some(Kind::Updated),
+        v1::EntryKind::Imported => None,
+    })
 }

@@ -86,7 +86,7 @@ fn deciding_about_deliveries() {
     ] {
         let delivery_id = text(delivery_id);
         check(
-            GetDelivery::read(&v1::GetDeliveryRequest { delivery_id }),
+            GetDelivery::read(v1::GetDeliveryRequest { delivery_id }),
             &[("delivery_id", DELIVERY)],
         );
     }
@@ -266,7 +266,7 @@ fn creating_endpoints() {
 #[test]
 fn reading_and_deleting_endpoints() {
     let request = v1::GetEndpointRequest { code: text("?") };
-    check(GetEndpoint::read(&request), &[("code", CODE)]);
+    check(GetEndpoint::read(request), &[("code", CODE)]);
     let request = v1::ListEndpointsRequest {
         page_size: -1,
         ..Default::default()

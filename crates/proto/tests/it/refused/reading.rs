@@ -18,14 +18,14 @@ fn reading_orders() {
     let workflow = default_workflow();
     let request = v1::GetOrderRequest {
         workflow: text("?"),
-        id: text(""),
+        order_id: text(""),
         store_view: text("?"),
     };
     check(
         GetOrder::read(request, &workflow),
         &[
             ("workflow", CODE),
-            ("id", "must not be empty"),
+            ("order_id", "must not be empty"),
             ("store_view", STORE_VIEW),
         ],
     );

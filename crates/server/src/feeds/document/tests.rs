@@ -35,7 +35,7 @@ fn shown(label: &str, entries: Vec<Remark>) -> Shown {
 fn write(shown: &Shown, format: Format) -> String {
     let seal = Seal::new(TrackingKey::new([1; 32]), DeploymentId([2; 16]));
     let base = BaseUrl::parse("https://shop.example/a").unwrap();
-    let links = Links(base);
+    let links = Links::new(base);
     let document = Document::new(shown, &seal, &links, "TOKEN");
     String::from_utf8(document.write(format).unwrap()).unwrap()
 }

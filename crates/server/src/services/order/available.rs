@@ -5,9 +5,10 @@ use std::sync::Arc;
 use waymark_domain::{
     actor::Actor,
     guard::CostBudget,
-    order::{self, Order, Rejection, Standing},
+    judge,
+    order::{Order, Rejection},
     value::{StatusCode, Timestamp, TransitionCode},
-    workflow::Transition,
+    workflow::{Standing, Transition},
 };
 use waymark_persistence::{Published, Refusal};
 use waymark_proto::{
@@ -18,8 +19,8 @@ use waymark_proto::{
     v1,
 };
 
-use super::view;
-use crate::{App, Error, telemetry};
+use super::view::{self, listed_bytes};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page, telemetry};
 
 /// What guards may cost on a thread that serves calls, in steps of evaluation: a millisecond.
 const STEPS_HERE_MAX: u64 = 20_000;
@@ -37,98 +38,27 @@ pub(super) async fn list(
     app: &App,
     call: ListAvailableTransitions,
 ) -> Result<v1::ListAvailableTransitionsResponse, Error> {
-    let ListAvailableTransitions {
-        workflow,
-        order_id,
-        actor,
-        include_blocked,
-    } = call;
-    telemetry::note_order(&order_id);
-    let (published, order) = view::find(app, &workflow, &order_id).await?;
+    let include_blocked = call.include_blocked;
+    telemetry::note_order(&call.order_id);
+    let (published, order) = view::find(app, &call.workflow, &call.order_id).await?;
     if let Some(finding) = published.unusable() {
-        let refusal = Refusal::WorkflowUnusable {
-            workflow,
-            finding: finding.to_owned(),
-        };
-        return Ok(none_of(&published, &order, &refusal, include_blocked));
+        let (workflow, finding) = (call.workflow, finding.to_owned());
+        let refusal = Refusal::WorkflowUnusable { workflow, finding };
+        let blocked = blocked(&published, &order, &refusal).filter(|_| include_blocked);
+        return Ok(fitted(blocked.collect(), Vec::new()));
     }
-    let now = app.store().clock().now();
-    let judged = if let Some(judged) = judge_here(&published, &order, &actor, now) {
-        judged
-    } else {
+    let (actor, now) = (call.actor, app.store().clock().now());
+    // At once, where that does not take long.
+    let budget = CostBudget::of(STEPS_HERE_MAX);
+    let mut judged = judge(&budget, &published, &order, &actor, now);
+    if budget.is_exhausted() {
         let published = Arc::clone(&published);
         let work = async move {
             let budget = CostBudget::new();
             Ok(judge(&budget, &published, &order, &actor, now))
         };
-        app.read_many(work).await?
-    };
-    Ok(answer(&published, &judged, include_blocked))
-}
-
-/// Judges them at once, where that does not take long.
-fn judge_here(
-    published: &Published,
-    order: &Order,
-    actor: &Actor,
-    now: Timestamp,
-) -> Option<Judged> {
-    let budget = CostBudget::of(STEPS_HERE_MAX);
-    let judged = judge(&budget, published, order, actor, now);
-    (!budget.is_exhausted()).then_some(judged)
-}
-
-/// Judges all of them within one budget.
-fn judge(
-    budget: &CostBudget,
-    published: &Published,
-    order: &Order,
-    actor: &Actor,
-    now: Timestamp,
-) -> Judged {
-    let graph = &published.graph;
-    Judged {
-        transitions: order::available_within(budget, graph, order, actor, now),
-        statuses: order::comment_statuses_within(budget, graph, order, actor, now),
+        judged = app.read_many(work).await?;
     }
-}
-
-/// The answer where no step can be judged: nothing is possible, and every transition from where the
-/// order stands is blocked by that.
-fn none_of(
-    published: &Published,
-    order: &Order,
-    refusal: &Refusal,
-    include_blocked: bool,
-) -> v1::ListAvailableTransitionsResponse {
-    let Standing { state, status } = &order.standing;
-    let leaves = |transition: &&Transition| {
-        let (states, statuses) = (&transition.from_states, &transition.from_statuses);
-        (states.is_empty() || states.contains(state))
-            && (statuses.is_empty() || statuses.contains(status))
-    };
-    let blocked = published.graph.manual_transitions().filter(leaves);
-    let blocked = blocked.map(|transition| v1::AvailableTransition {
-        transition: Some(transition_to_wire(&published.record, transition)),
-        allowed: false,
-        reasons: vec![v1::BlockReason {
-            reason: refusal.reason().to_owned(),
-            message: refusal.to_string(),
-        }],
-    });
-    let mut answer = v1::ListAvailableTransitionsResponse {
-        transitions: blocked.filter(|_| include_blocked).collect(),
-        comment_statuses: Vec::new(),
-    };
-    view::fit_available(&mut answer);
-    answer
-}
-
-fn answer(
-    published: &Published,
-    judged: &Judged,
-    include_blocked: bool,
-) -> v1::ListAvailableTransitionsResponse {
     let workflow = published.graph.workflow();
     let transitions = judged.transitions.iter();
     let transitions = transitions.filter(|(_, it)| view::is_listed(it, include_blocked));
@@ -139,10 +69,91 @@ fn answer(
     let statuses = judged.statuses.iter();
     let statuses = statuses.filter(|(_, it)| view::is_listed(it, include_blocked));
     let statuses = statuses.map(|(code, judgement)| available_status_to_wire(code, judgement));
-    let mut answer = v1::ListAvailableTransitionsResponse {
-        transitions: transitions.collect(),
-        comment_statuses: statuses.collect(),
+    Ok(fitted(transitions.collect(), statuses.collect()))
+}
+
+fn judge(
+    budget: &CostBudget,
+    published: &Published,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Judged {
+    let graph = &published.graph;
+    Judged {
+        transitions: judge::available_within(budget, graph, order, actor, now),
+        statuses: judge::comment_statuses_within(budget, graph, order, actor, now),
+    }
+}
+
+/// What is blocked where no step can be judged: every transition from where the order stands.
+fn blocked<'a>(
+    published: &'a Published,
+    order: &'a Order,
+    refusal: &'a Refusal,
+) -> impl Iterator<Item = v1::AvailableTransition> + 'a {
+    let Standing { state, status } = &order.standing;
+    let leaves = move |transition: &&Transition| {
+        let (states, statuses) = (&transition.from_states, &transition.from_statuses);
+        (states.is_empty() || states.contains(state))
+            && (statuses.is_empty() || statuses.contains(status))
     };
-    view::fit_available(&mut answer);
-    answer
+    let blocked = published.graph.manual_transitions().filter(leaves);
+    blocked.map(move |transition| v1::AvailableTransition {
+        transition: Some(transition_to_wire(&published.record, transition)),
+        allowed: false,
+        reasons: vec![v1::BlockReason {
+            reason: refusal.reason().to_owned(),
+            message: refusal.to_string(),
+        }],
+    })
+}
+
+/// The answer, as far as clients take it: the last of the transitions have their codes and labels
+/// alone where all are larger than that together with the statuses, of which the last have no
+/// messages beyond a quarter of the answer.
+fn fitted(
+    mut transitions: Vec<v1::AvailableTransition>,
+    mut comment_statuses: Vec<v1::AvailableStatus>,
+) -> v1::ListAvailableTransitionsResponse {
+    let mut room = ANSWER_BYTES_SOFT_MAX / 4;
+    let whole = page::fitting_in(&mut room, &comment_statuses);
+    for status in comment_statuses.iter_mut().skip(whole) {
+        for reason in &mut status.reasons {
+            reason.message.clear();
+        }
+    }
+    let bytes: usize = comment_statuses.iter().map(listed_bytes).sum();
+    let max = ANSWER_BYTES_SOFT_MAX.saturating_sub(bytes);
+    let all: usize = transitions.iter().map(listed_bytes).sum();
+    if all > max {
+        // With all of them short, the first ones have the rest of the room.
+        let short: Vec<_> = transitions.iter().map(shortened).collect();
+        let mut room = max.saturating_sub(short.iter().map(listed_bytes).sum());
+        let whole = page::fitting_in(&mut room, &transitions);
+        for (place, short) in transitions.iter_mut().zip(short).skip(whole) {
+            *place = short;
+        }
+    }
+    v1::ListAvailableTransitionsResponse {
+        transitions,
+        comment_statuses,
+    }
+}
+
+fn shortened(available: &v1::AvailableTransition) -> v1::AvailableTransition {
+    let transition = available.transition.as_ref();
+    let reasons = available.reasons.iter().map(|reason| v1::BlockReason {
+        reason: reason.reason.clone(),
+        ..v1::BlockReason::default()
+    });
+    v1::AvailableTransition {
+        transition: transition.map(|transition| v1::Transition {
+            code: transition.code.clone(),
+            label: transition.label.clone(),
+            ..v1::Transition::default()
+        }),
+        allowed: available.allowed,
+        reasons: reasons.collect(),
+    }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     App, Error,
     limits::{ANSWER_BYTES_SOFT_MAX, RESULT_BYTES_MIN},
-    services::names,
+    services::suggestions,
 };
 
 /// How a step that can be carried out is shown: its place in the call, the field that it stands in
@@ -33,17 +33,15 @@ impl Shown {
 }
 
 /// Carries out a batch and answers one result for each step, in their order.
-pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::StepResult>, Error> {
-    let ExecuteSteps {
-        steps,
-        atomic,
-        return_orders,
-        validate_only,
-    } = batch;
-    let count = steps.len();
-    let (mut unit, mut shown) = (Vec::with_capacity(count), Vec::with_capacity(count));
+pub(super) async fn execute(
+    app: &App,
+    batch: ExecuteSteps,
+) -> Result<v1::ExecuteStepsResponse, Error> {
+    let (atomic, return_orders) = (batch.atomic, batch.return_orders);
+    let count = batch.steps.len();
+    let (mut steps, mut shown) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut answer = Answer::new(count);
-    for (index, step) in steps.enumerate() {
+    for (index, step) in batch.steps.enumerate() {
         match step.map_err(Error::from) {
             Ok(step) => {
                 shown.push(Shown {
@@ -51,34 +49,32 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
                     command: step.command,
                     asked: step.store_view.clone(),
                 });
-                unit.push(single::to_store(step));
+                steps.push(single::to_store(step));
             }
             Err(error) if atomic => return Err(error.of_step(index)),
             Err(error) => answer.refuse(index, error),
         }
     }
-    let mode = if atomic {
-        UnitMode::Atomic
-    } else {
-        UnitMode::Separate
-    };
     let unit = Unit {
-        steps: unit,
-        mode,
+        steps,
+        mode: if atomic {
+            UnitMode::Atomic
+        } else {
+            UnitMode::Separate
+        },
         return_orders,
     };
-    let outcomes = match commit(app, unit, validate_only).await? {
+    let outcomes = match commit(app, unit, batch.validate_only).await? {
         UnitOutcome::Done(outcomes) => outcomes,
         UnitOutcome::Refused { index, refusal } => {
-            let error = names::told(app.store(), refusal.into()).await;
-            let error = match shown.get(index) {
-                Some(shown) => shown.name_fields(error),
-                None => error,
-            };
-            return Err(error.of_step(index));
+            let error = suggestions::with_workflow(app.store(), refusal.into()).await;
+            return Err(match shown.get(index) {
+                Some(step) => step.name_fields(error).of_step(index),
+                None => error.of_step(index),
+            });
         }
     };
-    let (mut orders, mut is_told) = (Vec::new(), false);
+    let (mut orders, mut is_suggested) = (Vec::new(), false);
     for (shown, outcome) in shown.into_iter().zip(outcomes) {
         match outcome {
             Ok(committed) => {
@@ -89,9 +85,9 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
             }
             Err(error) => {
                 let mut error = Error::from(error);
-                // One suggestion is enough, and each costs a look at all workflows.
-                if !std::mem::replace(&mut is_told, true) {
-                    error = names::told(app.store(), error).await;
+                // One suggestion is enough, and each costs a read of all workflows.
+                if !std::mem::replace(&mut is_suggested, true) {
+                    error = suggestions::with_workflow(app.store(), error).await;
                 }
                 answer.refuse(shown.index, shown.name_fields(error));
             }
@@ -100,7 +96,8 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
     for (shown, committed) in orders {
         answer.add_order(shown.index, &committed, shown.asked.as_ref());
     }
-    Ok(answer.results)
+    let results = answer.results;
+    Ok(v1::ExecuteStepsResponse { results })
 }
 
 async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<UnitOutcome, Error> {
@@ -109,7 +106,7 @@ async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<Un
     }
     Ok(match validate_only {
         ValidateOnly::No => app.submit(unit).await?,
-        ValidateOnly::Yes => single::rehearse(app, unit).await?,
+        ValidateOnly::Yes => single::dry_run(app, unit).await?,
     })
 }
 

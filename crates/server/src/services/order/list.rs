@@ -1,9 +1,10 @@
 //! Pages of orders.
 
+use std::sync::Arc;
+
 use waymark_domain::{
-    order::Standing,
     value::{StoreView, WorkflowCode},
-    workflow::{Assignment, Category, Workflow},
+    workflow::{Assignment, Category, Standing, Workflow},
 };
 use waymark_persistence::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 use waymark_proto::{
@@ -11,17 +12,20 @@ use waymark_proto::{
     v1,
 };
 
-use super::super::names;
+use super::super::suggestions;
 use crate::{App, Error, page};
 
-/// What the tokens of this list are made for.
+/// The list for which tokens of orders are made.
 const KIND: &str = "orders";
 
-/// Answers a page of orders. It reads many, so it runs in the background.
-pub(super) async fn page(
-    app: &App,
+pub(super) async fn list(
+    app: &Arc<App>,
     call: OrderListRequest,
 ) -> Result<v1::ListOrdersResponse, Error> {
+    app.read_many(page(Arc::clone(app), call)).await
+}
+
+async fn page(app: Arc<App>, call: OrderListRequest) -> Result<v1::ListOrdersResponse, Error> {
     let OrderListRequest {
         workflows,
         filter,
@@ -29,23 +33,19 @@ pub(super) async fn page(
         page,
         store_view,
     } = call;
-    let token = page.token.as_deref().unwrap_or_default();
-    let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
-    let query = query(app, workflows, filter, sort(order_by)).await?;
-    let found = app
-        .bulk()
-        .list_orders(&query, after.as_ref(), page.size)
-        .await?;
-    let mut shown = show(app, &found, store_view.as_ref()).await?;
+    let after: Option<OrderCursor> = page::begin(KIND, &page)?;
+    let query = query(&app, workflows, filter, sort(order_by)).await?;
+    let store = app.bulk();
+    let found = store.list_orders(&query, after.as_ref(), page.size).await?;
+    let mut shown = show(&app, &found, store_view.as_ref()).await?;
     // What is too large for one answer is left to the next page.
     let count = page::fitting(shown.iter().map(|(_, order)| order));
     let rest = shown.get(count);
     let next = found.next_after(rest.map_or(found.orders.len(), |(place, _)| *place));
-    let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
     shown.truncate(count);
     Ok(v1::ListOrdersResponse {
         orders: shown.into_iter().map(|(_, order)| order).collect(),
-        next_page_token: next.unwrap_or_default(),
+        next_page_token: page::next(KIND, &page, next.as_ref()),
     })
 }
 
@@ -86,34 +86,22 @@ async fn query(
     sort: OrderSort,
 ) -> Result<OrderQuery, Error> {
     let standings = standings(app, &workflows, &filter).await?;
-    let OrderFilter {
-        ids,
-        states: _,
-        statuses: _,
-        return_statuses,
-        held: _,
-        customer_id,
-        updated_after,
-        updated_before,
-        visible_on_storefront: _,
-        attributes,
-    } = filter;
     Ok(OrderQuery {
         workflows,
-        ids,
+        ids: filter.ids,
         standings,
-        return_statuses,
-        customer: customer_id,
-        updated_after,
-        updated_before,
-        attributes,
+        return_statuses: filter.return_statuses,
+        customer: filter.customer_id,
+        updated_after: filter.updated_after,
+        updated_before: filter.updated_before,
+        attributes: filter.attributes,
         sort,
     })
 }
 
-/// The pairs of state and status that the filter wants, none where it asks for no such
-/// thing. Orders stand on assigned pairs only, and on hold, from which they return, in the held
-/// state only, so the pairs answer all questions but to which status.
+/// The pairs of state and status that the filter wants, none where it names none. Orders stand on
+/// assigned pairs only, and on hold, from which they return, in the held state only, so the pairs
+/// answer all questions but to which status.
 async fn standings(
     app: &App,
     workflows: &[WorkflowCode],
@@ -127,12 +115,10 @@ async fn standings(
     if workflows.is_empty() && !asks {
         return Ok(None);
     }
-    let searched = names::workflows(app.bulk(), workflows).await?;
-    names::states(&searched, &filter.states)?;
-    names::statuses(
-        &searched,
-        filter.statuses.iter().chain(&filter.return_statuses),
-    )?;
+    let searched = suggestions::find_workflows(app.bulk(), workflows).await?;
+    suggestions::check_states(&searched, &filter.states)?;
+    let statuses = filter.statuses.iter().chain(&filter.return_statuses);
+    suggestions::check_statuses(&searched, statuses)?;
     if !asks {
         return Ok(None);
     }

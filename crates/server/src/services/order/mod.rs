@@ -11,7 +11,6 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
-use waymark_domain::value::WorkflowCode;
 use waymark_persistence::Along;
 use waymark_proto::{
     convert::{
@@ -25,136 +24,35 @@ use waymark_proto::{
 pub(super) use self::view::find;
 use crate::{App, Error, telemetry, tracking};
 
-/// Answers the calls of `OrderService`.
-#[derive(Debug, Clone)]
-pub struct Service {
-    app: Arc<App>,
-}
+/// The results of a stream of steps.
+type Results = Pin<Box<dyn Stream<Item = Result<v1::StreamStepsResponse, Status>> + Send>>;
 
-impl Service {
-    /// The service in front of `app`.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
+service!("OrderService");
 
-    fn default_workflow(&self) -> &WorkflowCode {
-        self.app.default_workflow()
-    }
-}
-
-#[tonic::async_trait]
-impl OrderService for Service {
-    type StreamStepsStream =
-        Pin<Box<dyn Stream<Item = Result<v1::StreamStepsResponse, Status>> + Send>>;
-
-    async fn create_order(
-        &self,
-        request: Request<v1::CreateOrderRequest>,
-    ) -> Result<Response<v1::CreateOrderResponse>, Status> {
-        let step = ParsedStep::create_order(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn get_order(
-        &self,
-        request: Request<v1::GetOrderRequest>,
-    ) -> Result<Response<v1::GetOrderResponse>, Status> {
-        let call =
-            GetOrder::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
-        telemetry::note_order(&call.id);
-        let key = (&call.workflow, &call.id);
-        let along = match self.app.feeds() {
-            Some(_) => Along::Tokens,
-            None => Along::Workflows,
-        };
-        let (published, order, token) = view::find_and(&self.app, key, along).await?;
-        let mut order = order_to_wire(&published.graph, &order, call.store_view.as_ref());
-        order.feed_url = tracking::url_of(&self.app, token);
-        Ok(Response::new(v1::GetOrderResponse { order: Some(order) }))
-    }
-
-    async fn list_orders(
-        &self,
-        request: Request<v1::ListOrdersRequest>,
-    ) -> Result<Response<v1::ListOrdersResponse>, Status> {
-        let call = OrderListRequest::read(request.into_inner()).map_err(Error::from)?;
-        let app = Arc::clone(&self.app);
-        let page = async move { list::page(&app, call).await };
-        Ok(Response::new(self.app.read_many(page).await?))
-    }
-
-    async fn update_order(
-        &self,
-        request: Request<v1::UpdateOrderRequest>,
-    ) -> Result<Response<v1::UpdateOrderResponse>, Status> {
-        let step = ParsedStep::update_order(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn transition_order(
-        &self,
-        request: Request<v1::TransitionOrderRequest>,
-    ) -> Result<Response<v1::TransitionOrderResponse>, Status> {
-        let step = ParsedStep::transition_order(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn list_available_transitions(
-        &self,
-        request: Request<v1::ListAvailableTransitionsRequest>,
-    ) -> Result<Response<v1::ListAvailableTransitionsResponse>, Status> {
-        let call = ListAvailableTransitions::read(request.into_inner(), self.default_workflow());
-        let call = call.map_err(Error::from)?;
-        Ok(Response::new(available::list(&self.app, call).await?))
-    }
-
-    async fn record_operation(
-        &self,
-        request: Request<v1::RecordOperationRequest>,
-    ) -> Result<Response<v1::RecordOperationResponse>, Status> {
-        let step = ParsedStep::record_operation(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn hold_order(
-        &self,
-        request: Request<v1::HoldOrderRequest>,
-    ) -> Result<Response<v1::HoldOrderResponse>, Status> {
-        let step = ParsedStep::hold_order(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn release_order(
-        &self,
-        request: Request<v1::ReleaseOrderRequest>,
-    ) -> Result<Response<v1::ReleaseOrderResponse>, Status> {
-        let step = ParsedStep::release_order(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn add_comment(
-        &self,
-        request: Request<v1::AddCommentRequest>,
-    ) -> Result<Response<v1::AddCommentResponse>, Status> {
-        let step = ParsedStep::add_comment(request.into_inner(), self.default_workflow());
-        let done = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(done.into()))
-    }
-
-    async fn execute_steps(
-        &self,
-        request: Request<StepsMessage>,
-    ) -> Result<Response<v1::ExecuteStepsResponse>, Status> {
-        let batch = ExecuteSteps::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let results = batch::execute(&self.app, batch).await?;
-        Ok(Response::new(v1::ExecuteStepsResponse { results }))
+rpcs! {
+    OrderService [StreamStepsStream = Results] {
+        create_order(v1::CreateOrderRequest) -> v1::CreateOrderResponse:
+            ParsedStep::create_order(default_workflow()) => single::carry_out;
+        get_order(v1::GetOrderRequest) -> v1::GetOrderResponse:
+            GetOrder::read(default_workflow()) => get;
+        list_orders(v1::ListOrdersRequest) -> v1::ListOrdersResponse:
+            OrderListRequest::read() => list::list;
+        update_order(v1::UpdateOrderRequest) -> v1::UpdateOrderResponse:
+            ParsedStep::update_order(default_workflow()) => single::carry_out;
+        transition_order(v1::TransitionOrderRequest) -> v1::TransitionOrderResponse:
+            ParsedStep::transition_order(default_workflow()) => single::carry_out;
+        list_available_transitions(v1::ListAvailableTransitionsRequest) -> v1::ListAvailableTransitionsResponse:
+            ListAvailableTransitions::read(default_workflow()) => available::list;
+        record_operation(v1::RecordOperationRequest) -> v1::RecordOperationResponse:
+            ParsedStep::record_operation(default_workflow()) => single::carry_out;
+        hold_order(v1::HoldOrderRequest) -> v1::HoldOrderResponse:
+            ParsedStep::hold_order(default_workflow()) => single::carry_out;
+        release_order(v1::ReleaseOrderRequest) -> v1::ReleaseOrderResponse:
+            ParsedStep::release_order(default_workflow()) => single::carry_out;
+        add_comment(v1::AddCommentRequest) -> v1::AddCommentResponse:
+            ParsedStep::add_comment(default_workflow()) => single::carry_out;
+        execute_steps(StepsMessage) -> v1::ExecuteStepsResponse:
+            ExecuteSteps::read(default_workflow()) => batch::execute;
     }
 
     async fn stream_steps(
@@ -164,4 +62,17 @@ impl OrderService for Service {
         let results = stream::execute(Arc::clone(&self.app), request.into_inner());
         Ok(Response::new(Box::pin(results)))
     }
+}
+
+async fn get(app: &App, call: GetOrder) -> Result<v1::GetOrderResponse, Error> {
+    telemetry::note_order(&call.id);
+    let along = match app.feeds() {
+        Some(_) => Along::Tokens,
+        None => Along::Workflows,
+    };
+    let key = (&call.workflow, &call.id);
+    let (published, order, token) = view::find_and(app, key, along).await?;
+    let mut order = order_to_wire(&published.graph, &order, call.store_view.as_ref());
+    order.feed_url = tracking::url_of(app.store(), app.feeds(), token);
+    Ok(v1::GetOrderResponse { order: Some(order) })
 }

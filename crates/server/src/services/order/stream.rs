@@ -12,7 +12,6 @@ use futures::{Stream, StreamExt, stream};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tonic::{Status, Streaming};
 use waymark_domain::value::{OrderId, StoreView, WorkflowCode};
-use waymark_persistence::{Unit, UnitMode};
 use waymark_proto::{
     convert::step::{ParsedStep, StreamedStep},
     invalid::InvalidRequest,
@@ -27,8 +26,8 @@ use crate::{
     limits::ANSWER_BYTES_SOFT_MAX,
 };
 
-/// How many steps of one stream are under way at once. The sender of more is slowed down.
-const STEPS_UNDER_WAY_MAX: usize = 256;
+/// How many steps of one stream are in flight at once. The sender of more is slowed down.
+const STEPS_IN_FLIGHT_MAX: usize = 256;
 
 /// A step that waits for its outcome, the store view to show it in, and the field that it stands in.
 struct Queued {
@@ -52,12 +51,12 @@ struct Turn {
 impl Orders {
     /// The turn of a step behind all that came before it.
     fn turn(&mut self, step: &ParsedStep) -> Turn {
-        if self.0.len() >= 2 * STEPS_UNDER_WAY_MAX {
-            let is_under_way = |end: &mut oneshot::Receiver<()>| {
+        if self.0.len() >= 2 * STEPS_IN_FLIGHT_MAX {
+            let is_in_flight = |end: &mut oneshot::Receiver<()>| {
                 end.try_recv()
                     .is_err_and(|error| error == TryRecvError::Empty)
             };
-            self.0.retain(|_, end| is_under_way(end));
+            self.0.retain(|_, end| is_in_flight(end));
         }
         let order = (step.workflow.clone(), step.order_id.clone());
         let (end, ended) = oneshot::channel();
@@ -69,7 +68,7 @@ impl Orders {
 }
 
 /// Carries out the steps of a stream. When the server stops, it reads no more of them,
-/// answers those that are under way, and ends. When the stream breaks off, they are
+/// answers those that are in flight, and ends. When the stream ends early, they are
 /// answered too.
 pub(super) fn execute(
     app: Arc<App>,
@@ -96,7 +95,7 @@ pub(super) fn execute(
             let turn = step.step.as_ref().ok().map(|step| orders.turn(step));
             hand_over(Arc::clone(&app), step, turn)
         })
-        .buffer_unordered(STEPS_UNDER_WAY_MAX)
+        .buffer_unordered(STEPS_IN_FLIGHT_MAX)
         .map(Ok);
     let last = stream::once(async move {
         match broken.get() {
@@ -143,12 +142,7 @@ async fn hand_over(
 async fn queue(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Queued, Error> {
     let step = step?;
     let (asked, command) = (step.store_view.clone(), step.command);
-    let unit = Unit {
-        steps: vec![single::to_store(step)],
-        mode: UnitMode::Separate,
-        return_orders: true,
-    };
-    let ticket = app.hand_over_when_room(unit).await?;
+    let ticket = app.hand_over_when_room(single::unit(step)).await?;
     Ok(Queued {
         ticket,
         asked,

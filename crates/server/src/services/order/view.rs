@@ -8,10 +8,10 @@ use waymark_domain::{
     order::{Order, Rejection},
     value::{OrderId, StoreView, WorkflowCode},
 };
-use waymark_persistence::{Along, Committed, Found, Published, Refusal, TrackingTokenId};
+use waymark_persistence::{Along, Committed, FoundOrder, Published, Refusal, TrackingTokenId};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
-use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page, services::names};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, services::suggestions};
 
 /// What an element of a list takes besides itself, and what the other fields of an answer do.
 const FRAME_BYTES: usize = 6;
@@ -80,13 +80,14 @@ pub(super) fn listed_bytes(message: &impl Message) -> usize {
 }
 
 macro_rules! answers {
-    ($($response:ident $(with $hold:ident)?;)+) => {
+    ($($response:ident $(with $hold:ident)? $(without $error:ident)?;)+) => {
         $(impl From<Done> for v1::$response {
             fn from(done: Done) -> Self {
                 Self {
                     order: done.order,
                     entries: done.written.entries,
                     $($hold: done.written.hold,)?
+                    $($error: None,)?
                     replayed: done.replayed,
                     first_sequence: done.written.first_sequence,
                     last_sequence: done.written.last_sequence,
@@ -104,20 +105,7 @@ answers! {
     HoldOrderResponse with hold;
     ReleaseOrderResponse;
     AddCommentResponse;
-}
-
-impl From<Done> for v1::StepResult {
-    fn from(done: Done) -> Self {
-        Self {
-            order: done.order,
-            entries: done.written.entries,
-            hold: done.written.hold,
-            replayed: done.replayed,
-            error: None,
-            first_sequence: done.written.first_sequence,
-            last_sequence: done.written.last_sequence,
-        }
-    }
+    StepResult with hold without error;
 }
 
 /// Finds an order and its workflow.
@@ -136,13 +124,13 @@ pub(super) async fn find_and(
     (workflow, id): (&WorkflowCode, &OrderId),
     along: Along,
 ) -> Result<(Arc<Published>, Order, Option<TrackingTokenId>), Error> {
-    let Found {
+    let FoundOrder {
         order,
         published,
         token,
     } = app.reader().find(workflow, id, along).await?;
     let Some(published) = published else {
-        return Err(names::no_workflow(app.store(), workflow).await);
+        return Err(suggestions::no_workflow(app.store(), workflow).await);
     };
     let order = order.ok_or_else(|| Refusal::OrderNotFound {
         workflow: workflow.clone(),
@@ -161,7 +149,6 @@ pub(super) fn is_listed<T>(judgement: &Result<T, Rejection>, include_blocked: bo
     }
 }
 
-/// The hold that a step placed.
 fn hold(entries: &[v1::HistoryEntry]) -> Option<v1::Hold> {
     entries.iter().find_map(|entry| match &entry.detail {
         Some(v1::history_entry::Detail::Held(held)) => held.hold.clone(),
@@ -179,50 +166,6 @@ pub(super) fn done(committed: &Committed, asked: Option<&StoreView>) -> Done {
         order: order.filter(fits),
         written,
         replayed: committed.replayed,
-    }
-}
-
-/// Leaves the codes and labels alone of the last of these transitions, where they are larger than clients take together
-/// with the statuses, of which the last have no messages beyond a quarter of the answer.
-pub(super) fn fit_available(answer: &mut v1::ListAvailableTransitionsResponse) {
-    let mut room = ANSWER_BYTES_SOFT_MAX / 4;
-    let whole = page::fitting_in(&mut room, &answer.comment_statuses);
-    for status in answer.comment_statuses.iter_mut().skip(whole) {
-        for reason in &mut status.reasons {
-            reason.message.clear();
-        }
-    }
-    let statuses: usize = answer.comment_statuses.iter().map(listed_bytes).sum();
-    let transitions = &mut answer.transitions;
-    let max = ANSWER_BYTES_SOFT_MAX.saturating_sub(statuses);
-    let all: usize = transitions.iter().map(listed_bytes).sum();
-    if all <= max {
-        return;
-    }
-    // With all of them short, the first ones have the rest of the room.
-    let short: Vec<_> = transitions.iter().map(shortened).collect();
-    let shorts: usize = short.iter().map(listed_bytes).sum();
-    let mut room = max.saturating_sub(shorts);
-    let whole = page::fitting_in(&mut room, transitions.iter());
-    for (place, short) in transitions.iter_mut().zip(short).skip(whole) {
-        *place = short;
-    }
-}
-
-fn shortened(available: &v1::AvailableTransition) -> v1::AvailableTransition {
-    let transition = available.transition.as_ref();
-    let reasons = available.reasons.iter().map(|reason| v1::BlockReason {
-        reason: reason.reason.clone(),
-        ..v1::BlockReason::default()
-    });
-    v1::AvailableTransition {
-        transition: transition.map(|transition| v1::Transition {
-            code: transition.code.clone(),
-            label: transition.label.clone(),
-            ..v1::Transition::default()
-        }),
-        allowed: available.allowed,
-        reasons: reasons.collect(),
     }
 }
 

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use prost::Message;
-use waymark_domain::workflow::{
-    InTheWay, Record, Refusal, Severity,
-    document::{self, DocumentError, Mode, Proposal, Remark},
+use waymark_domain::{
+    value::WorkflowCode,
+    workflow::{
+        Blocker, Record, Refusal, Severity, Workflow,
+        document::{self, Document, DocumentError, Mode, Remark},
+    },
 };
 use waymark_persistence::{Counting, Extent, Outcome};
 use waymark_proto::{
@@ -14,119 +17,98 @@ use waymark_proto::{
 };
 
 use super::{
-    super::{definition, fit},
-    known::Known,
-    lint::Applied,
+    super::{answers, definition},
+    inventory::Inventory,
+    lint::Proposed,
 };
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
-/// Applies a document, in one transaction.
+/// Applies a document, in one transaction. Lint judges what it makes once, and the answer has that.
 pub(super) async fn apply(
     app: &App,
     call: ApplyWorkflow,
 ) -> Result<v1::ApplyWorkflowResponse, Error> {
-    let ApplyWorkflow {
-        workflow,
-        document,
-        format,
-        mode,
-        unknown_states,
-        edit,
-    } = call;
-    let applied = Applied {
-        workflow,
-        text: Arc::new(document),
-        format,
-        mode,
-        unknown_states,
+    let proposed = Proposed {
+        workflow: call.workflow,
+        text: Arc::new(call.document),
+        format: call.format,
+        mode: call.mode,
+        unknown_states: call.unknown_states,
     };
-    let text = Arc::clone(&applied.text);
-    let document = match app.compute(move || document::parse(&text, format)).await? {
-        Ok(document) => document.with_unknown_states(unknown_states),
-        Err(error @ DocumentError::Unreadable { .. }) => {
-            let remarks = applied.check(app).await?;
-            return Err(refused(remarks).unwrap_or(Error::from(error)));
-        }
-        Err(error @ (DocumentError::NoExport | DocumentError::NotWritten { .. })) => {
-            return Err(error.into());
-        }
-    };
-    let asked = applied.workflow.as_ref();
-    let code = asked.or(document.workflow()).cloned();
+    let document = parse(app, &proposed).await?;
+    let code = proposed.workflow.as_ref().or(document.workflow()).cloned();
     let code = code.unwrap_or_else(|| app.default_workflow().clone());
-    let (target, etag) = (code.clone(), edit.etag.clone());
-    let known = Known::read(app).await?;
-    let change = move |record: Option<&Record>, _| {
-        if record.is_none() && etag.is_some() {
-            return Err(Error::from(Refusal::WorkflowNotFound {
-                workflow: target.clone(),
-            }));
-        }
-        definition::check_etag(etag.as_ref(), record.map(|record| &record.stamp))?;
-        let base = record.map(|record| &record.workflow);
-        let proposal = Proposal {
-            text: &applied.text,
-            format,
-            mode,
-            unknown_states,
-            base,
-            code: Some(&target),
-            fallback: None,
-        };
-        match document::judge(base, &document, mode, Some(&target)) {
-            Ok((workflow, mut findings)) => {
-                findings.extend(known.findings(&workflow));
-                let remarks = document::located(&applied.text, format, findings);
-                Ok((Some(workflow), remarks))
-            }
-            Err(refusal) => Err(explained(refusal, &proposal)),
-        }
-    };
-    let extent = match mode {
+    let extent = match proposed.mode {
         Mode::Replace => Extent::Whole,
         Mode::Merge => Extent::Part,
     };
-    let code = (code, extent, Counting::Affected);
-    let changed = definition::change_to_extent(app, code, edit, "document", change, answer).await;
-    let (response, replayed) = changed.map_err(left_out)?;
-    Ok(v1::ApplyWorkflowResponse {
-        replayed,
-        ..response
-    })
+    let (target, etag) = (code.clone(), call.edit.etag.clone());
+    let inventory = Inventory::read(app).await?;
+    let edit = move |record: Option<&Record>| {
+        if record.is_none() && etag.is_some() {
+            let workflow = target.clone();
+            return Err(Error::from(Refusal::WorkflowNotFound { workflow }));
+        }
+        definition::check_etag(etag.as_ref(), record.map(|record| &record.stamp))?;
+        let base = record.map(|record| &record.workflow);
+        let (workflow, remarks) = judge(&proposed, &document, (base, &target), &inventory)?;
+        let answer = move |outcome: &Outcome| answer(outcome, &remarks);
+        Ok((Some(workflow), answer))
+    };
+    let (extent, call) = ((extent, Counting::Affected), (call.edit, "document"));
+    let applied = definition::carry_out(app, code, extent, call, edit).await;
+    applied.map_err(left_out)
 }
 
-/// What a document takes away, it does not name.
-fn left_out(error: Error) -> Error {
-    match error {
-        Error::Definition(Refusal::StatusInUse {
-            status,
-            state,
-            why: InTheWay::Goes,
-            usage,
-        }) => Error::Definition(Refusal::StatusInUse {
-            status,
-            state,
-            why: InTheWay::LeftOut,
-            usage,
-        }),
-        other => other,
+/// Reads a document that can be applied.
+async fn parse(app: &App, proposed: &Proposed) -> Result<Document, Error> {
+    let (text, format) = (Arc::clone(&proposed.text), proposed.format);
+    match app.compute(move || document::parse(&text, format)).await? {
+        Ok(document) => Ok(document.with_unknown_states(proposed.unknown_states)),
+        Err(error @ DocumentError::Unreadable { .. }) => {
+            let remarks = proposed.clone().check(app).await?;
+            Err(refused(remarks).unwrap_or(Error::from(error)))
+        }
+        Err(error @ (DocumentError::NoExport | DocumentError::NotWritten { .. })) => {
+            Err(error.into())
+        }
     }
 }
 
-/// Why a document that can be read makes no workflow, with the places in it.
-fn explained(refusal: Refusal, proposal: &Proposal<'_>) -> Error {
-    let remarks = match &refusal {
-        Refusal::WorkflowInvalid { findings } => {
-            document::located(proposal.text, proposal.format, findings.clone())
+/// Makes the workflow of a document, with everything that is to be said of it.
+fn judge(
+    proposed: &Proposed,
+    document: &Document,
+    (base, code): (Option<&Workflow>, &WorkflowCode),
+    inventory: &Inventory,
+) -> Result<(Workflow, Vec<Remark>), Error> {
+    let located = |findings| document::located(&proposed.text, proposed.format, findings);
+    let refusal = match document::judge(base, document, proposed.mode, Some(code)) {
+        Ok((workflow, mut findings)) => {
+            findings.extend(inventory.findings(&workflow));
+            return Ok((workflow, located(findings)));
         }
-        // With what lint says of the rest.
-        Refusal::FieldRequired { .. } => match document::check(proposal) {
-            Ok(checked) => checked.remarks,
-            Err(refusal) => return refusal.into(),
-        },
-        _ => return refusal.into(),
+        Err(refusal) => refusal,
     };
-    refused(remarks).unwrap_or(Error::from(refusal))
+    let remarks = match &refusal {
+        Refusal::WorkflowInvalid { findings } => located(findings.clone()),
+        // With what lint says of the rest.
+        Refusal::FieldRequired { .. } => {
+            document::check(&proposed.on(base, Some(code), None))?.remarks
+        }
+        _ => return Err(refusal.into()),
+    };
+    Err(refused(remarks).unwrap_or(Error::from(refusal)))
+}
+
+/// Says of a status in use that the document leaves it out, rather than that it goes.
+fn left_out(mut error: Error) -> Error {
+    if let Error::Definition(Refusal::StatusInUse { why, .. }) = &mut error
+        && *why == Blocker::Goes
+    {
+        *why = Blocker::LeftOut;
+    }
+    error
 }
 
 /// That a document is refused for these remarks; none where no error is among them.
@@ -135,13 +117,12 @@ fn refused(mut remarks: Vec<Remark>) -> Option<Error> {
     (!remarks.is_empty()).then_some(Error::DocumentRefused { remarks })
 }
 
-fn answer(outcome: &Outcome<Vec<Remark>>) -> v1::ApplyWorkflowResponse {
+fn answer(outcome: &Outcome, remarks: &[Remark]) -> v1::ApplyWorkflowResponse {
     let record = outcome.record.as_ref().map(|published| &published.record);
-    let remarks = outcome.answer.iter();
     // An error that is not refused was there before the call. After those comes what was counted: it
     // is what the call has to decide about.
-    let (errors, others): (Vec<_>, Vec<_>) =
-        remarks.partition(|remark| remark.severity() == Severity::Error);
+    let is_error = |remark: &&Remark| remark.severity() == Severity::Error;
+    let (errors, others): (Vec<_>, Vec<_>) = remarks.iter().partition(is_error);
     let errors = errors.into_iter().map(remark_to_wire);
     let counted = outcome.findings.iter().map(finding_to_wire);
     let others = others.into_iter().map(remark_to_wire);
@@ -156,7 +137,7 @@ fn answer(outcome: &Outcome<Vec<Remark>>) -> v1::ApplyWorkflowResponse {
 /// The workflow has changed, so the answer must arrive: what clients would not take is left out.
 fn fitted(mut answer: v1::ApplyWorkflowResponse) -> v1::ApplyWorkflowResponse {
     let whole = answer.workflow.take();
-    let workflow = whole.clone().map(fit::workflow);
+    let workflow = whole.clone().map(answers::workflow);
     let mut room =
         ANSWER_BYTES_SOFT_MAX.saturating_sub(workflow.as_ref().map_or(0, Message::encoded_len));
     let changes = page::fitting_in(&mut room, &answer.changes);

@@ -5,18 +5,34 @@ use std::sync::Arc;
 use waymark_domain::{
     value::WorkflowCode,
     workflow::{
-        self, Finding,
+        self, Finding, Workflow,
         document::{self, DocumentError, Format, Mode, Proposal, Remark, UnknownStates},
     },
 };
 use waymark_persistence::Published;
-use waymark_proto::convert::workflow::{LintSubject, LintWorkflow};
+use waymark_proto::{
+    convert::workflow::{LintSubject, LintWorkflow, remark_to_wire},
+    v1,
+};
 
-use super::{super::definition, known::Known};
+use super::{
+    super::{answers, definition},
+    inventory::Inventory,
+};
 use crate::{App, Error};
 
-/// Says what is to be said, gravest first.
-pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Remark>, Error> {
+/// Answers with what lint has to say, the gravest first.
+pub(super) async fn answer(
+    app: &App,
+    call: LintWorkflow,
+) -> Result<v1::LintWorkflowResponse, Error> {
+    let remarks = lint(app, call).await?;
+    Ok(answers::findings(
+        remarks.iter().map(remark_to_wire).collect(),
+    ))
+}
+
+async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Remark>, Error> {
     match call.subject {
         LintSubject::Stored(code) => {
             let published = definition::find(app, &code).await?;
@@ -25,12 +41,12 @@ pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Remark>, E
                 let unreadable = published.unreadable().iter().cloned();
                 return Ok(unreadable.map(Remark::from).collect());
             }
-            let known = Known::read(app).await?;
+            let inventory = Inventory::read(app).await?;
             let findings = stored(app, Arc::clone(&published)).await?;
             let joined = move || {
                 // What the server has may change without the workflow.
                 let mut all = findings.to_vec();
-                all.extend(known.findings(&published.record.workflow));
+                all.extend(inventory.findings(&published.record.workflow));
                 all.sort();
                 all.into_iter().map(Remark::from).collect()
             };
@@ -42,14 +58,14 @@ pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Remark>, E
             format,
             mode,
         } => {
-            let applied = Applied {
+            let proposed = Proposed {
                 workflow,
                 text: Arc::new(document),
                 format,
                 mode,
                 unknown_states: call.unknown_states,
             };
-            applied.check(app).await
+            proposed.check(app).await
         }
     }
 }
@@ -74,7 +90,7 @@ async fn stored(app: &App, published: Arc<Published>) -> Result<Arc<[Finding]>, 
 
 /// A document that is applied, or would be.
 #[derive(Debug, Clone)]
-pub(super) struct Applied {
+pub(super) struct Proposed {
     /// The workflow that was asked for; none for the one that the document names, or else the default one.
     pub(super) workflow: Option<WorkflowCode>,
     pub(super) text: Arc<String>,
@@ -83,7 +99,25 @@ pub(super) struct Applied {
     pub(super) unknown_states: UnknownStates,
 }
 
-impl Applied {
+impl Proposed {
+    /// The document on top of a workflow.
+    pub(super) fn on<'a>(
+        &'a self,
+        base: Option<&'a Workflow>,
+        code: Option<&'a WorkflowCode>,
+        fallback: Option<&'a WorkflowCode>,
+    ) -> Proposal<'a> {
+        Proposal {
+            text: &self.text,
+            format: self.format,
+            mode: self.mode,
+            unknown_states: self.unknown_states,
+            base,
+            code,
+            fallback,
+        }
+    }
+
     /// Says everything that is to be said of the document on top of the workflow as it is now.
     pub(super) async fn check(self, app: &App) -> Result<Vec<Remark>, Error> {
         let base = match self.mode {
@@ -99,21 +133,16 @@ impl Applied {
             }
         };
         let fallback = app.default_workflow().clone();
-        let known = Known::read(app).await?;
+        let inventory = Inventory::read(app).await?;
         let check = move || {
-            let proposal = Proposal {
-                text: &self.text,
-                format: self.format,
-                mode: self.mode,
-                unknown_states: self.unknown_states,
-                base: base.as_ref().map(|published| &published.record.workflow),
-                code: self.workflow.as_ref(),
-                fallback: Some(&fallback),
-            };
+            let base = base.as_ref().map(|published| &published.record.workflow);
+            let proposal = self.on(base, self.workflow.as_ref(), Some(&fallback));
             document::check(&proposal).map(|checked| {
                 let mut remarks = checked.remarks;
                 // They are information, which comes last.
-                let findings = checked.workflow.map(|workflow| known.findings(&workflow));
+                let findings = checked
+                    .workflow
+                    .map(|workflow| inventory.findings(&workflow));
                 let findings = findings.unwrap_or_default();
                 remarks.extend(document::located(&self.text, self.format, findings));
                 remarks
@@ -122,7 +151,7 @@ impl Applied {
         Ok(app.compute(check).await??)
     }
 
-    /// The code of the workflow that is meant.
+    /// The code of the workflow that is made or changed.
     async fn code(&self, app: &App) -> Result<WorkflowCode, Error> {
         if let Some(workflow) = &self.workflow {
             return Ok(workflow.clone());

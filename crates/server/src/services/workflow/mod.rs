@@ -1,14 +1,13 @@
 //! `WorkflowService`: workflows as a whole.
 
 mod apply;
-mod drawing;
-mod known;
+mod diagram;
+mod inventory;
 mod lint;
-mod settle;
+mod test_action;
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
 use waymark_domain::{
     value::WorkflowCode,
     workflow::{
@@ -16,23 +15,32 @@ use waymark_domain::{
         document::{self, Format, Mode},
     },
 };
-use waymark_persistence::{Counting, Extent, Outcome};
+use waymark_persistence::{Extent, Outcome, WorkflowVersion};
 use waymark_proto::{
     convert::workflow::{
         ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintWorkflow,
-        ListWorkflowVersions, ListWorkflows, SettleOrders, remark_to_wire, version_to_wire,
+        ListWorkflowVersions, ListWorkflows, SettleOrders, TestAction, version_to_wire,
     },
     v1::{self, workflow_service_server::WorkflowService},
 };
 
-use super::{definition, fit};
-use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
+use super::{
+    answers, definition,
+    once::{self, Showing},
+    suggestions,
+};
+use crate::{
+    App, Error,
+    limits::ANSWER_BYTES_SOFT_MAX,
+    page,
+    settling::{self, Settled, Turns},
+};
 
 /// Answers the calls of `WorkflowService`.
 #[derive(Debug, Clone)]
 pub struct Service {
     app: Arc<App>,
-    settling: Arc<settle::Turns>,
+    settling: Arc<Turns>,
 }
 
 impl Service {
@@ -43,143 +51,105 @@ impl Service {
             settling: Arc::default(),
         }
     }
+}
 
-    fn default_workflow(&self) -> &WorkflowCode {
-        self.app.default_workflow()
+rpcs! {
+    WorkflowService {
+        apply_workflow(v1::ApplyWorkflowRequest) -> v1::ApplyWorkflowResponse:
+            ApplyWorkflow::read() => apply::apply;
+        export_workflow(v1::ExportWorkflowRequest) -> v1::ExportWorkflowResponse:
+            ExportWorkflow::read(default_workflow()) => export;
+        get_workflow(v1::GetWorkflowRequest) -> v1::GetWorkflowResponse:
+            GetWorkflow::read(default_workflow()) => get;
+        list_workflows(v1::ListWorkflowsRequest) -> v1::ListWorkflowsResponse:
+            ListWorkflows::read() => list;
+        delete_workflow(v1::DeleteWorkflowRequest) -> v1::DeleteWorkflowResponse:
+            DeleteWorkflow::read(default_workflow()) => delete;
+        list_workflow_versions(v1::ListWorkflowVersionsRequest) -> v1::ListWorkflowVersionsResponse:
+            ListWorkflowVersions::read(default_workflow()) => list_versions;
+        lint_workflow(v1::LintWorkflowRequest) -> v1::LintWorkflowResponse:
+            LintWorkflow::read(default_workflow()) => lint::answer;
+        diagram_workflow(v1::DiagramWorkflowRequest) -> v1::DiagramWorkflowResponse:
+            DiagramWorkflow::read(default_workflow()) => diagram::answer;
+        settle_orders(v1::SettleOrdersRequest) -> v1::SettleOrdersResponse:
+            SettleOrders::read(default_workflow()) => settle, settling;
+        test_action(v1::TestActionRequest) -> v1::TestActionResponse:
+            TestAction::read(default_workflow()) => test_action::answer;
     }
 }
 
-#[tonic::async_trait]
-impl WorkflowService for Service {
-    async fn apply_workflow(
-        &self,
-        request: Request<v1::ApplyWorkflowRequest>,
-    ) -> Result<Response<v1::ApplyWorkflowResponse>, Status> {
-        let call = ApplyWorkflow::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(apply::apply(&self.app, call).await?))
-    }
-
-    async fn export_workflow(
-        &self,
-        request: Request<v1::ExportWorkflowRequest>,
-    ) -> Result<Response<v1::ExportWorkflowResponse>, Status> {
-        let call = ExportWorkflow::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let published = definition::find(&self.app, &call.workflow).await?;
-        let document = match call.version {
-            None => {
-                definition::whole(&published)?;
-                let export = move || document::export(&published.record.workflow, call.format);
-                self.app.compute(export).await?.map_err(Error::from)?
-            }
-            Some(version) => export_version(&self.app, call.workflow, version, call.format).await?,
-        };
-        if document.len() > ANSWER_BYTES_SOFT_MAX {
-            let max = ANSWER_BYTES_SOFT_MAX;
-            return Err(Error::ExportTooLarge { max }.into());
+async fn export(app: &App, call: ExportWorkflow) -> Result<v1::ExportWorkflowResponse, Error> {
+    let published = definition::find(app, &call.workflow).await?;
+    let document = match call.version {
+        None => {
+            definition::whole(&published)?;
+            let export = move || document::export(&published.record.workflow, call.format);
+            app.compute(export).await??
         }
-        Ok(Response::new(v1::ExportWorkflowResponse { document }))
+        Some(version) => export_version(app, call.workflow, version, call.format).await?,
+    };
+    if document.len() > ANSWER_BYTES_SOFT_MAX {
+        let max = ANSWER_BYTES_SOFT_MAX;
+        return Err(Error::ExportTooLarge { max });
     }
+    Ok(v1::ExportWorkflowResponse { document })
+}
 
-    async fn get_workflow(
-        &self,
-        request: Request<v1::GetWorkflowRequest>,
-    ) -> Result<Response<v1::GetWorkflowResponse>, Status> {
-        let call = GetWorkflow::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let published = definition::find(&self.app, &call.workflow).await?;
-        Ok(Response::new(v1::GetWorkflowResponse {
-            workflow: Some(fit::workflow((&published.record).into())),
-        }))
-    }
+async fn get(app: &App, call: GetWorkflow) -> Result<v1::GetWorkflowResponse, Error> {
+    let published = definition::find(app, &call.workflow).await?;
+    Ok(v1::GetWorkflowResponse {
+        workflow: Some(answers::workflow((&published.record).into())),
+    })
+}
 
-    async fn list_workflows(
-        &self,
-        request: Request<v1::ListWorkflowsRequest>,
-    ) -> Result<Response<v1::ListWorkflowsResponse>, Status> {
-        let call = ListWorkflows::read(request.into_inner()).map_err(Error::from)?;
-        let app = Arc::clone(&self.app);
-        let page = async move { workflows(&app, &call).await };
-        Ok(Response::new(self.app.read_many(page).await?))
-    }
+async fn list(app: &Arc<App>, call: ListWorkflows) -> Result<v1::ListWorkflowsResponse, Error> {
+    app.read_many(workflows(Arc::clone(app), call)).await
+}
 
-    async fn delete_workflow(
-        &self,
-        request: Request<v1::DeleteWorkflowRequest>,
-    ) -> Result<Response<v1::DeleteWorkflowResponse>, Status> {
-        let call = DeleteWorkflow::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let DeleteWorkflow { workflow, edit } = call;
-        let (target, etag) = (workflow.clone(), edit.etag.clone());
-        let change = move |record: Option<&Record>, _| {
-            let record = definition::present(record, &target)?;
-            definition::check_etag(etag.as_ref(), Some(&record.stamp))?;
-            Ok((None, fit::workflow(v1::Workflow::from(record))))
-        };
-        let answer = |outcome: &Outcome<v1::Workflow>| v1::DeleteWorkflowResponse {
-            workflow: Some(outcome.answer.clone()),
-            replayed: false,
-        };
-        let whole = (workflow, Extent::Whole, Counting::Nothing);
-        let changed =
-            definition::change_to_extent(&self.app, whole, edit, "workflow", change, answer);
-        let (response, replayed) = changed.await?;
-        Ok(Response::new(v1::DeleteWorkflowResponse {
-            workflow: response.workflow,
-            replayed,
-        }))
-    }
+async fn delete(app: &App, call: DeleteWorkflow) -> Result<v1::DeleteWorkflowResponse, Error> {
+    let delete = |record: &Record| {
+        let before = Some(answers::workflow(record.into()));
+        let answer = move |_: &Outcome| v1::DeleteWorkflowResponse::of(before);
+        Ok((None, answer))
+    };
+    let whole = (call.workflow, Extent::Whole);
+    definition::change(
+        app,
+        whole,
+        (call.edit, "workflow"),
+        definition::STAMP,
+        delete,
+    )
+    .await
+}
 
-    async fn list_workflow_versions(
-        &self,
-        request: Request<v1::ListWorkflowVersionsRequest>,
-    ) -> Result<Response<v1::ListWorkflowVersionsResponse>, Status> {
-        let call = ListWorkflowVersions::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let app = Arc::clone(&self.app);
-        let page = async move { versions(&app, call).await };
-        Ok(Response::new(self.app.read_many(page).await?))
-    }
+async fn list_versions(
+    app: &Arc<App>,
+    call: ListWorkflowVersions,
+) -> Result<v1::ListWorkflowVersionsResponse, Error> {
+    app.read_many(versions(Arc::clone(app), call)).await
+}
 
-    async fn lint_workflow(
-        &self,
-        request: Request<v1::LintWorkflowRequest>,
-    ) -> Result<Response<v1::LintWorkflowResponse>, Status> {
-        let call = LintWorkflow::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let remarks = lint::lint(&self.app, call).await?;
-        let findings = remarks.iter().map(remark_to_wire).collect();
-        Ok(Response::new(fit::findings(findings)))
-    }
-
-    async fn diagram_workflow(
-        &self,
-        request: Request<v1::DiagramWorkflowRequest>,
-    ) -> Result<Response<v1::DiagramWorkflowResponse>, Status> {
-        let call = DiagramWorkflow::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let document = drawing::draw(&self.app, call).await?;
-        Ok(Response::new(v1::DiagramWorkflowResponse { document }))
-    }
-
-    async fn settle_orders(
-        &self,
-        request: Request<v1::SettleOrdersRequest>,
-    ) -> Result<Response<v1::SettleOrdersResponse>, Status> {
-        let call = SettleOrders::read(request.into_inner(), self.default_workflow())
-            .map_err(Error::from)?;
-        let settled = Box::pin(settle::settle(&self.app, &self.settling, call)).await?;
-        Ok(Response::new(settled))
+async fn settle(
+    app: &Arc<App>,
+    turns: &Turns,
+    call: SettleOrders,
+) -> Result<v1::SettleOrdersResponse, Error> {
+    let request = once::request(call.edit.request.as_ref());
+    // In a place of its own, since what it holds is large.
+    match Box::pin(settling::settle(app, turns, call, request)).await {
+        Ok(Settled::Now(answer)) => Ok(answer),
+        Ok(Settled::Before(answer)) => once::replayed(&answer),
+        Err(error) => Err(suggestions::with_workflow(app.store(), error).await),
     }
 }
 
 /// Answers a page of workflows. Each may be large, so it runs in the background.
-async fn workflows(app: &App, call: &ListWorkflows) -> Result<v1::ListWorkflowsResponse, Error> {
+async fn workflows(app: Arc<App>, call: ListWorkflows) -> Result<v1::ListWorkflowsResponse, Error> {
     let all = app.bulk().workflows().await?;
-    let items = all
-        .iter()
-        .map(|published| (published.record.workflow.code.clone(), &published.record));
-    let message = |record: &Record| fit::workflow(v1::Workflow::from(record));
+    let records = all.iter().map(|published| &published.record);
+    let items = records.map(|record| (record.workflow.code.clone(), record));
+    let message = |record: &Record| answers::workflow(v1::Workflow::from(record));
     let (workflows, next_page_token) = page::of("workflows", &call.page, items, message)?;
     Ok(v1::ListWorkflowsResponse {
         workflows,
@@ -189,15 +159,13 @@ async fn workflows(app: &App, call: &ListWorkflows) -> Result<v1::ListWorkflowsR
 
 /// Writes an earlier version; the store keeps each as a YAML document.
 async fn export_version(
-    app: &Arc<App>,
+    app: &App,
     workflow: WorkflowCode,
     version: i64,
     format: Format,
 ) -> Result<String, Error> {
-    let read = {
-        let (app, workflow) = (Arc::clone(app), workflow.clone());
-        async move { Ok(app.bulk().workflow_document(&workflow, version).await?) }
-    };
+    let (store, code) = (app.bulk().clone(), workflow.clone());
+    let read = async move { Ok(store.workflow_document(&code, version).await?) };
     let Some(stored) = app.read_many(read).await? else {
         return Err(Error::VersionNotFound { workflow, version });
     };
@@ -217,23 +185,18 @@ async fn export_version(
 
 /// Answers a page of versions, whose changes may be many: it runs in the background.
 async fn versions(
-    app: &App,
+    app: Arc<App>,
     call: ListWorkflowVersions,
 ) -> Result<v1::ListWorkflowVersionsResponse, Error> {
     const KIND: &str = "workflow_versions";
     let ListWorkflowVersions { workflow, page } = call;
-    let before: Option<i64> = page::decode(
-        KIND,
-        page.arguments,
-        page.token.as_deref().unwrap_or_default(),
-    )?;
-    definition::find_in(app.bulk(), &workflow).await?;
-    let found = app
-        .bulk()
+    let (before, store): (Option<i64>, _) = (page::begin(KIND, &page)?, app.bulk());
+    definition::find_in(store, &workflow).await?;
+    let found = store
         .workflow_versions(&workflow, before, page.size)
         .await?;
-    let wire = |v: &waymark_persistence::WorkflowVersion| {
-        fit::version(v1::WorkflowVersion {
+    let wire = |v: &WorkflowVersion| {
+        answers::version(v1::WorkflowVersion {
             truncated: v.truncated,
             ..version_to_wire(v.version, &v.actor, v.create_time, &v.changes)
         })
@@ -243,11 +206,8 @@ async fn versions(
     let has_more = found.has_more || versions.len() > count;
     versions.truncate(count);
     let last = versions.last().filter(|_| has_more);
-    let next_page_token = last
-        .map(|last| page::encode(KIND, page.arguments, &last.version))
-        .unwrap_or_default();
     Ok(v1::ListWorkflowVersionsResponse {
+        next_page_token: page::next(KIND, &page, last.map(|last| &last.version)),
         versions,
-        next_page_token,
     })
 }

@@ -1,13 +1,13 @@
-//! What a configuration changes in a workflow.
+//! The changes that a configuration makes in a workflow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Config, StateConfig, marked};
+use super::config::{Config, StateConfig, marked};
 use crate::{
-    value::{Description, Label, OperationCode, StateCode, StatusCode},
+    value::{Label, OperationCode, StateCode, StatusCode},
     workflow::{
-        Assignment, Category, Refusal, State, Status, Workflow,
-        document::{UnknownStates, export::POSITION_STEP},
+        Assignment, Refusal, State, Status, Workflow,
+        document::{defaults, format::UnknownStates},
         edit,
     },
 };
@@ -63,17 +63,11 @@ fn put_statuses<'a>(
             present.label = label.clone();
             continue;
         }
-        last = last.saturating_add(POSITION_STEP);
+        last = last.saturating_add(defaults::POSITION_STEP);
         places.insert(code.clone(), statuses.len());
         statuses.push(Status {
-            on_enter: Vec::new(),
-            code: code.clone(),
             label: label.clone(),
-            store_view_labels: BTreeMap::new(),
-            description: Description::default(),
-            color: None,
-            position: last,
-            retired: false,
+            ..defaults::status(code, last)
         });
     }
 }
@@ -85,17 +79,14 @@ fn put_statuses<'a>(
 fn create_states(workflow: &mut Workflow, config: &Config) {
     let model = workflow.states.iter();
     let model = model.filter(|state| state.code.as_str() == MODEL_STATE);
-    let operations: Vec<OperationCode> = model
-        .flat_map(|state| state.operations.iter().cloned())
-        .collect();
+    let operations = model.flat_map(|state| state.operations.iter().cloned());
+    let operations: Vec<OperationCode> = operations.collect();
     let labels = config.states.iter();
-    let labels: BTreeMap<&StateCode, &Label> = labels
-        .filter_map(|part| Some((&part.state, part.label.as_ref()?)))
-        .collect();
+    let labels = labels.filter_map(|part| Some((&part.state, part.label.as_ref()?)));
+    let labels: BTreeMap<&StateCode, &Label> = labels.collect();
     let statuses = workflow.statuses.iter();
-    let statuses: BTreeMap<StatusCode, Label> = statuses
-        .map(|status| (status.code.clone(), status.label.clone()))
-        .collect();
+    let statuses = statuses.map(|status| (status.code.clone(), status.label.clone()));
+    let statuses: BTreeMap<StatusCode, Label> = statuses.collect();
     let codes = workflow.states.iter().map(|state| state.code.clone());
     let mut known: BTreeSet<StateCode> = codes.collect();
     let positions = workflow.states.iter().map(|state| state.position);
@@ -108,15 +99,15 @@ fn create_states(workflow: &mut Workflow, config: &Config) {
         }
         let given = labels.get(code).copied();
         let given = given.or_else(|| statuses.get(code.as_str())).cloned();
-        // A code is a label as well, if a poor one.
-        let Some(label) = given.or_else(|| Label::new(code.as_str()).ok()) else {
-            continue;
-        };
-        last = last.saturating_add(POSITION_STEP);
+        let label = given.unwrap_or_else(|| Label::of_code(code));
+        last = last.saturating_add(defaults::POSITION_STEP);
         created.insert(code, label.clone());
-        workflow
-            .states
-            .push(active(code, label, operations.clone(), last));
+        workflow.states.push(State {
+            label,
+            operations: operations.clone(),
+            holdable: true,
+            ..defaults::state(code, last)
+        });
     }
     let links = config.states.iter();
     let links = links.flat_map(|part| part.statuses.iter().map(move |(code, _)| (part, code)));
@@ -127,32 +118,12 @@ fn create_states(workflow: &mut Workflow, config: &Config) {
     put_statuses(workflow, own);
 }
 
-fn active(code: &StateCode, label: Label, operations: Vec<OperationCode>, position: i32) -> State {
-    State {
-        code: code.clone(),
-        label,
-        category: Category::Active,
-        can_start: false,
-        operations,
-        holdable: true,
-        terminal: false,
-        entry_guard: None,
-        position,
-        on_enter: Vec::new(),
-        on_leave: Vec::new(),
-    }
-}
-
 /// Refuses what the workflow does not have, all of it at once.
 fn check_known(workflow: &Workflow, config: &Config) -> Result<(), Refusal> {
     let known: BTreeSet<_> = workflow.states.iter().map(|state| &state.code).collect();
     let named = config.states.iter().map(|part| &part.state);
     let states: BTreeSet<_> = named.filter(|code| !known.contains(code)).collect();
-    let known: BTreeSet<_> = workflow
-        .statuses
-        .iter()
-        .map(|status| &status.code)
-        .collect();
+    let known: BTreeSet<_> = workflow.statuses.iter().map(|it| &it.code).collect();
     let linked = config.states.iter().flat_map(|part| &part.statuses);
     let linked = linked.map(|(code, _)| code);
     let declared = config.statuses.iter().map(|(code, _)| code);
@@ -181,11 +152,8 @@ fn link(
         .find(|assignment| assignment.is_default);
     let usual = default.is_some_and(|assignment| assignment.visible_on_storefront);
     if let Some(visible) = part.visible_on_front {
-        for assignment in workflow
-            .assignments
-            .iter_mut()
-            .filter(|a| a.state == part.state)
-        {
+        let assignments = workflow.assignments.iter_mut();
+        for assignment in assignments.filter(|it| it.state == part.state) {
             assignment.visible_on_storefront = visible;
         }
     }
@@ -202,15 +170,13 @@ fn link(
         }
         edit::check_sharing(workflow, &part.state, status)?;
         let is_first = workflow.assignments_of(&part.state).next().is_none();
-        let visible = part
-            .visible_on_front
-            .or(old.map(|old| old.visible_on_storefront))
-            .unwrap_or(usual);
+        let visible = part.visible_on_front;
+        let visible = visible.or(old.map(|old| old.visible_on_storefront));
         let assignment = Assignment {
             state: part.state.clone(),
             status: status.clone(),
             is_default: becomes_default || is_first,
-            visible_on_storefront: visible,
+            visible_on_storefront: visible.unwrap_or(usual),
         };
         edit::put(workflow, assignment);
     }

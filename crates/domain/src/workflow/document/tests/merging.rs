@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::workflow::{
     Workflow, diff,
-    document::{Format, Mode, apply, draft, export, parse, sample::workflows},
+    document::{Format, Mode, apply, draft, export, parse, tests::sample::workflows},
 };
 
 const BASE: &str = "\

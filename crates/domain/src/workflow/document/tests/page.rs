@@ -12,12 +12,11 @@ use crate::workflow::{
     Category, CommentStatus, CopyMethod, Effect, Identity, Notify, Overpayment, RefundedUnits,
     Severity, StatusSharing, Workflow,
     document::{
-        Format, Mode,
-        action::{ActionPart, CommentPart, EmailPart, PublishPart, WebhookPart},
-        apply, draft,
+        Format, Mode, apply, draft,
+        forms::{AssignmentPart, TriggerPart},
         layout::{
-            AssignmentPart, OperationPart, StatePart, StatusPart, TransitionPart, TriggerPart,
-            WorkflowPart,
+            ActionPart, CommentPart, EmailPart, OperationPart, PublishPart, StatePart, StatusPart,
+            TransitionPart, WebhookPart, WorkflowPart,
         },
         parse,
     },
